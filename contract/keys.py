@@ -1,0 +1,80 @@
+"""Names of Valkey keys and channels. Times to live stand beside the key they belong to, in seconds.
+
+Each registry operation touches one key, or several whose failure between them is harmless: Valkey in cluster mode
+refuses commands over keys of different slots. Celery's own keys share one slot by their prefix.
+"""
+
+from typing import Final
+
+DAY_S: Final = 86_400
+LEGACY_TTL_S: Final = DAY_S
+COLLECTION_TTL_S: Final = 90
+UNIFIED_TTL_S: Final = DAY_S
+TASK_ENDED_TTL_S: Final = DAY_S
+# A task's entry outlives its longest run by this much (contract.md, "Documents").
+TASK_GRACE_S: Final = 300
+RESULT_TTL_S: Final = DAY_S
+EVENTS_TTL_S: Final = 3_600
+EVENTS_MAX_ENTRIES: Final = 1_000
+EVENTS_MAX_BYTES: Final = 64 * 1024
+
+# {pinnokio} is a hash tag: broker and results share one slot (measured: without it Celery dies with CROSSSLOT).
+CELERY_PREFIX: Final = "{pinnokio}:"
+
+FLAG: Final = "pinnokio:flag"
+FLAG_CHANNEL: Final = "pinnokio:flag:changed"
+FLAG_ACKS: Final = "pinnokio:flag:acks"
+OWNER: Final = "pinnokio:owner"
+
+
+def legacy_user(user_id: str) -> str:
+    return f"registry:user:{user_id}"
+
+
+def legacy_collection(user_id: str, collection_name: str) -> str:
+    return f"registry:chroma:{user_id}:{collection_name}"
+
+
+def session(session_id: str) -> str:
+    """The users of a session, so that unregistering needs no scan."""
+    return f"registry:session:{session_id}"
+
+
+def unified_user(user_id: str) -> str:
+    return f"registry:unified:{user_id}"
+
+
+def company(company_id: str) -> str:
+    return f"registry:company:{company_id}"
+
+
+def task(task_id: str) -> str:
+    return f"registry:task:{task_id}"
+
+
+def task_payload(task_id: str) -> str:
+    """Arguments of a task: its Celery message only names them."""
+    return f"payload:{task_id}"
+
+
+def task_result(task_id: str) -> str:
+    return f"result:{task_id}"
+
+
+def idempotency(key: str) -> str:
+    return f"idemp:{key}"
+
+
+def events(user_id: str) -> str:
+    """Stream of a user's last events; an entry's id is the `id` of its envelope."""
+    return f"events:{user_id}"
+
+
+def relay_channel(user_id: str) -> str:
+    """Internal channel by which any process reaches the API replicas that hold the user's sockets."""
+    return f"pinnokio:relay:{user_id}"
+
+
+def worker_heartbeats(queue: str) -> str:
+    """Hash of a queue: a field a worker, value JSON of active, slots and seen_at."""
+    return f"pinnokio:workers:{queue}"

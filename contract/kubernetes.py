@@ -1,0 +1,21 @@
+"""Names that Kubernetes objects of a PinnokioService carry: API group, labels, annotations, ports."""
+
+from typing import Final
+
+GROUP: Final = "pinnokio.io"
+VERSION: Final = "v1alpha1"
+PLURAL: Final = "pinnokioservices"
+KIND: Final = "PinnokioService"
+
+# The recommended labels of Kubernetes; `component` picks one part by `kubectl logs -l`.
+LABEL_NAME: Final = "app.kubernetes.io/name"
+LABEL_INSTANCE: Final = "app.kubernetes.io/instance"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_QUEUE: Final = "pinnokio.io/queue"
+ANNOTATION_PAUSED: Final = "pinnokio.io/paused"
+
+FIELD_MANAGER: Final = "pinnokio-operator"
+API_PORT: Final = 8090
+VALKEY_PORT: Final = 6379
+TOKEN_KEY: Final = "token"

@@ -1,0 +1,59 @@
+"""Queues, task types and the default route between them (contract.md, the table of task types)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+DEFAULT: Final = "default"
+COMPUTATION: Final = "computation"
+LLM: Final = "llm"
+MAINTENANCE: Final = "maintenance"
+QUEUES: Final = (DEFAULT, COMPUTATION, LLM, MAINTENANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskType:
+    """`max_duration_s`: soft limit of one run, in seconds."""
+
+    name: str
+    queue: str
+    max_duration_s: int
+
+
+DOCUMENT_ANALYSIS: Final = "document_analysis"
+VECTOR_EMBEDDINGS: Final = "vector_embeddings"
+LLM_CONVERSATION: Final = "llm_conversation"
+REPORT_GENERATION: Final = "report_generation"
+DATA_TRANSFORMATION: Final = "data_transformation"
+ML_ANALYSIS: Final = "ml_analysis"
+CLEANUP: Final = "cleanup"
+HEALTH_CHECK: Final = "health_check"
+
+TASK_TYPES: Final[dict[str, TaskType]] = {
+    kind.name: kind
+    for kind in (
+        TaskType(DOCUMENT_ANALYSIS, COMPUTATION, 1800),
+        TaskType(VECTOR_EMBEDDINGS, COMPUTATION, 900),
+        TaskType(REPORT_GENERATION, COMPUTATION, 900),
+        TaskType(DATA_TRANSFORMATION, COMPUTATION, 900),
+        TaskType(ML_ANALYSIS, COMPUTATION, 900),
+        TaskType(LLM_CONVERSATION, LLM, 300),
+        TaskType(CLEANUP, MAINTENANCE, 300),
+        TaskType(HEALTH_CHECK, MAINTENANCE, 300),
+    )
+}
+OTHER_MAX_DURATION_S: Final = 3600
+
+
+def celery_name(task_type: str) -> str:
+    """Celery's name of a task type."""
+    return f"pinnokio.{task_type}"
+
+
+def task_type_of(task_type: str) -> TaskType:
+    """The declared type, or the contract's "anything else": queue `default`, 3600 s."""
+    return TASK_TYPES.get(task_type) or TaskType(task_type, DEFAULT, OTHER_MAX_DURATION_S)
+
+
+def queue_of(task_type: str, routes: dict[str, str]) -> str:
+    """The queue of a task type; `routes` (type → queue) wins over the default route."""
+    return routes.get(task_type) or task_type_of(task_type).queue
