@@ -1,0 +1,32 @@
+"""What holds for every file of the repository: no registry's address in a lock file, each variable documented."""
+
+from pathlib import Path
+
+import pytest
+
+from contract.env import VARIABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK_FILES = sorted(path.name for path in ROOT.glob("requirements*.lock"))
+
+
+@pytest.mark.parametrize("name", LOCK_FILES)
+def test_a_lock_file_has_hashes_and_no_address(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "--hash=sha256:" in text
+    assert "://" not in text
+
+
+def test_what_runs_is_locked_as_it_is_tested() -> None:
+    """Every version of the image stands in the development lock too."""
+    assert pinned("requirements.lock") <= pinned("requirements-dev.lock")
+    assert pinned("requirements-valkey.lock") <= pinned("requirements-dev.lock")
+
+
+def pinned(name: str) -> set[str]:
+    return {line.split(" ")[0] for line in (ROOT / name).read_text().splitlines() if "==" in line}
+
+
+def test_operations_documents_every_variable() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert [variable.name for variable in VARIABLES if f"`{variable.name}`" not in text] == []
