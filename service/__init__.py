@@ -1,0 +1,1 @@
+"""The application: one image, CONTAINER_TYPE picks the part (api, worker, beat, flower)."""

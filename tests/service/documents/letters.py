@@ -1,0 +1,764 @@
+"""Invoices as plain text in many wordings, with what should be found in them. All parties are made up."""
+
+from __future__ import annotations
+
+LETTERS: dict[str, tuple[dict[str, str | None], str]] = {
+    "freelancer-de": (
+        {
+            "invoice_number": "2024-118",
+            "issue_date": "2024-03-04",
+            "currency": "EUR",
+            "total": "1190.00",
+            "untaxed": "1000.00",
+            "tax": "190.00",
+            "seller": "Lena Kowalk Grafikdesign",
+            "buyer": "Autohaus Birkmann GmbH",
+            "iban": "DE89370400440532013000",
+            "vat": None,
+        },
+        """Lena Kowalk Grafikdesign
+Gartenstraße 9
+04109 Leipzig
+Tel: 0341 555 0199
+
+Autohaus Birkmann GmbH
+z. Hd. Frau Seidel
+Industriering 22
+04420 Markranstädt
+
+Leipzig, den 4. März 2024
+
+Rechnung Nr. 2024-118
+
+Sehr geehrte Frau Seidel,
+für die Gestaltung Ihrer Broschüre erlaube ich mir zu berechnen:
+
+Pos.  Leistung                 Std.   Satz       Betrag
+1     Entwurf                  10     60,00 €    600,00 €
+2     Reinzeichnung             8     50,00 €    400,00 €
+
+Summe netto                                    1.000,00 €
++ 19 % USt                                       190,00 €
+Rechnungsbetrag                                1.190,00 €
+
+Bitte überweisen Sie bis zum 18.03.2024. Bei Zahlung bis 11.03.2024 gewähren wir 2 % Skonto (23,80 €).
+Bankverbindung: IBAN DE89 3704 0044 0532 0130 00, BIC COBADEFFXXX
+Steuernummer 232/123/45678
+""",
+    ),
+    "us-two-columns": (
+        {
+            "invoice_number": "INV-0042",
+            "issue_date": "2024-05-13",
+            "currency": "USD",
+            "total": "2160.00",
+            "untaxed": "2000.00",
+            "tax": "160.00",
+            "seller": "Brightwater Analytics Inc.",
+            "buyer": "Redwood Dental Group LLC",
+            "iban": None,
+            "vat": None,
+        },
+        """INVOICE
+
+Brightwater Analytics Inc.
+500 Pine Street, Suite 12
+Portland, OR 97204
+
+Bill To:                          Ship To:
+Redwood Dental Group LLC          Redwood Dental Group LLC
+88 Oak Avenue                     12 Elm Court
+Salem, OR 97301                   Salem, OR 97302
+
+Invoice #: INV-0042
+Invoice Date: 05/13/2024
+Due Date: 06/12/2024
+PO Number: 778812
+
+Description            Qty     Rate       Amount
+Dashboard setup          1  $1,500.00   $1,500.00
+Training                 2    $250.00     $500.00
+
+Subtotal     $2,000.00
+Sales Tax (8%)   $160.00
+Total    $2,160.00
+Amount Paid    $500.00
+Balance Due    $1,660.00
+""",
+    ),
+    "deposit-fr": (
+        {
+            "invoice_number": "FC-24-0099",
+            "issue_date": "2024-01-01",
+            "currency": "EUR",
+            "total": "3540.00",
+            "untaxed": "2950.00",
+            "tax": "590.00",
+            "seller": "Menuiserie Larrieu",
+            "buyer": "SCI Les Ormeaux",
+            "iban": "FR1420041010050500013M02606",
+            "vat": "FR83404833048",
+        },
+        """Menuiserie Larrieu
+ZA du Bois Joli
+64000 PAU
+SIRET 404 833 048 00022 - TVA intracom. FR83404833048
+
+FACTURE N° FC-24-0099 du 1er janvier 2024
+
+Client :
+SCI Les Ormeaux
+3 place Gramont
+64000 PAU
+
+Désignation                         Qté   P.U. HT     Total HT
+Porte chêne massif                   1    2 450,00    2 450,00
+Pose                                 1      500,00      500,00
+
+Total HT                                          2 950,00 €
+TVA 20,00 %                                         590,00 €
+Total TTC                                         3 540,00 €
+Acompte versé                                     1 000,00 €
+Net à payer                                       2 540,00 €
+
+Règlement par virement sous 30 jours. IBAN : FR14 2004 1010 0505 0001 3M02 606
+""",
+    ),
+    "snc-it": (
+        {
+            "invoice_number": "57/2024",
+            "issue_date": "2024-02-29",
+            "currency": "EUR",
+            "total": "1220.00",
+            "untaxed": "1000.00",
+            "tax": "220.00",
+            "seller": "Falegnameria Pini S.n.c.",
+            "buyer": "Albergo Stella Alpina S.r.l.",
+            "iban": "IT60X0542811101000000123456",
+            "vat": "IT07643520567",
+        },
+        """Falegnameria Pini S.n.c.
+Via Roma 12
+39100 Bolzano (BZ)
+P.IVA 07643520567 - C.F. 07643520567
+
+Spett.le
+Albergo Stella Alpina S.r.l.
+Viale delle Terme 5
+39012 Merano (BZ)
+
+Fattura n. 57/2024 del 29/02/2024
+
+Descrizione              Quantità   Prezzo    Importo
+Armadio su misura        1          1.000,00  1.000,00
+
+Imponibile               € 1.000,00
+IVA 22%                  €   220,00
+Totale fattura           € 1.220,00
+
+Pagamento: bonifico bancario entro il 31/03/2024
+IBAN IT60 X054 2811 1010 0000 0123 456
+""",
+    ),
+    "swiss-table-head": (
+        {
+            "invoice_number": "20240077",
+            "issue_date": "2024-06-12",
+            "currency": "CHF",
+            "total": "1081.00",
+            "untaxed": "1000.00",
+            "tax": "81.00",
+            "seller": "Schreinerei Amrein AG",
+            "buyer": "Hotel Seeblick AG",
+            "iban": "CH9300762011623852957",
+            "vat": "CHE116281710",
+        },
+        """Schreinerei Amrein AG, Dorfstrasse 3, 6005 Luzern
+Hotel Seeblick AG
+Uferweg 1
+6006 Luzern
+
+Rechnung
+Rechnungsnr.    Datum         Kundennr.   Fällig
+20240077        12.06.2024    1234        12.07.2024
+
+Tisch Eiche     1 Stk.     1'000.00      1'000.00
+
+Total exkl. MWST     CHF 1'000.00
+MWST 8.1 %           CHF 81.00
+Total inkl. MWST     CHF 1'081.00
+
+CHE-116.281.710 MWST
+IBAN CH93 0076 2011 6238 5295 7
+""",
+    ),
+    "credit-de-trailing-sign": (
+        {
+            "invoice_number": "G-2023-11",
+            "issue_date": "2023-11-20",
+            "currency": "EUR",
+            "total": "-119.00",
+            "untaxed": "-100.00",
+            "tax": "-19.00",
+            "seller": "Weinhandel Orth KG",
+            "buyer": "Gasthof Krone",
+            "iban": None,
+            "vat": "DE172921585",
+        },
+        """Weinhandel Orth KG · Kellergasse 4 · 67433 Neustadt
+Gasthof Krone
+Marktplatz 1
+67098 Bad Dürkheim
+
+Gutschrift G-2023-11
+zu Rechnung Nr. R-2023-870 vom 02.11.2023
+Datum: 20.11.2023
+Kundennummer: 4711
+
+Retoure 10 Fl. Riesling      100,00-
+
+Netto         100,00-
+MwSt. 19%      19,00-
+Gesamt        119,00- EUR
+
+USt-IdNr. DE 172 921 585
+""",
+    ),
+    "small-business-de": (
+        {
+            "invoice_number": "RG-300",
+            "issue_date": "2024-08-01",
+            "currency": "EUR",
+            "total": "450.00",
+            "untaxed": "450.00",
+            "tax": "0.00",
+            "seller": "Yogastudio Mara Lind",
+            "buyer": "Tim Sander",
+            "iban": None,
+            "vat": None,
+        },
+        """Rechnungssteller: Yogastudio Mara Lind, Lindenstr. 4, 10969 Berlin
+Rechnungsempfänger: Tim Sander, Urbanstr. 80, 10967 Berlin
+Rechnungsnummer: RG-300
+Rechnungsdatum: 01.08.2024
+
+Kurs Sommer    450,00 €
+Gesamtbetrag   450,00 €
+
+Gemäß § 19 UStG wird keine Umsatzsteuer berechnet.
+""",
+    ),
+    "gb-postcode-lines": (
+        {
+            "invoice_number": "SI-20931",
+            "issue_date": "2023-12-07",
+            "currency": "GBP",
+            "total": "1440.00",
+            "untaxed": "1200.00",
+            "tax": "240.00",
+            "seller": "Hartwell Plumbing Ltd",
+            "buyer": "Mrs J. Ashdown",
+            "iban": "GB29NWBK60161331926819",
+            "vat": "GB980780684",
+        },
+        """Hartwell Plumbing Ltd
+2 Station Road
+York YO1 6AB
+VAT Registration Number: GB 980 7806 84
+
+To: Mrs J. Ashdown
+14 Abbey Close
+York
+YO10 5DD
+
+Tax Invoice No. SI-20931
+Date: 7 December 2023
+Payment due: 6 January 2024
+
+Boiler replacement   1,200.00
+
+Net amount       £1,200.00
+VAT @ 20%          £240.00
+Total to pay     £1,440.00
+IBAN GB29 NWBK 6016 1331 9268 19
+""",
+    ),
+    "reverse-charge": (
+        {
+            "invoice_number": "2023000123",
+            "issue_date": "2023-09-30",
+            "currency": "EUR",
+            "total": "5000.00",
+            "untaxed": "5000.00",
+            "tax": "0.00",
+            "seller": "Delta Ingenieurbüro GmbH",
+            "buyer": "Nordhavn Shipping ApS",
+            "iban": None,
+            "vat": "DE172921585",
+        },
+        """Delta Ingenieurbüro GmbH | Kanalstr. 12 | 28195 Bremen | Germany
+
+Invoice
+Invoice no.: 2023000123
+Date of issue: 30 September 2023
+Customer no.: 10042
+Customer VAT ID: DK13585628
+Our VAT ID: DE172921585
+
+Bill to
+Nordhavn Shipping ApS
+Havnegade 3
+8000 Aarhus
+Denmark
+
+Engineering services September 2023     5,000.00
+Total net       EUR 5,000.00
+VAT 0%          EUR 0.00
+Total amount    EUR 5,000.00
+
+Reverse charge: VAT to be accounted for by the recipient.
+""",
+    ),
+    "taxe-de-sejour": (
+        {
+            "invoice_number": "A-77",
+            "issue_date": "2024-04-30",
+            "currency": "EUR",
+            "total": "214.00",
+            "untaxed": "195.45",
+            "tax": "18.55",
+            "seller": "Hotel Bellevue SARL",
+            "buyer": "M. Étienne Roux",
+            "iban": None,
+            "vat": None,
+        },
+        """Hotel Bellevue SARL
+2 quai du Port
+06300 Nice
+
+Facture A-77
+Date : 30 avril 2024
+
+Destinataire
+M. Étienne Roux
+5 impasse des Lilas
+38000 Grenoble
+
+2 nuits      204,00
+Taxe de séjour   10,00
+Total TTC 214,00 EUR
+dont TVA 10 % 18,55 EUR
+Montant HT 195,45 EUR
+""",
+    ),
+    "labels-over-values": (
+        {
+            "invoice_number": "9912",
+            "issue_date": "2024-07-15",
+            "currency": "EUR",
+            "total": "238.00",
+            "untaxed": "200.00",
+            "tax": "38.00",
+            "seller": "Blitz Kurier GmbH",
+            "buyer": "Praxis Dr. Hohl",
+            "iban": None,
+            "vat": "DE172921585",
+        },
+        """RECHNUNG
+Praxis Dr. Hohl
+Bergstr. 1
+70173 Stuttgart
+Rechnungs-Nr.
+9912
+Rechnungsdatum
+15.07.2024
+Kunden-Nr.
+300
+Kurierfahrten Juli
+Netto
+MwSt 19%
+Brutto
+200,00
+38,00
+238,00
+Alle Beträge in EUR
+Blitz Kurier GmbH
+Daimlerstr. 5
+70372 Stuttgart
+Tel. 0711 5550
+USt-IdNr.: DE172921585
+""",
+    ),
+    "luxembourg-columns": (
+        {
+            "invoice_number": "LX-5",
+            "issue_date": "2024-01-15",
+            "currency": "EUR",
+            "total": "117.00",
+            "untaxed": "100.00",
+            "tax": "17.00",
+            "seller": "Moien Print S.à r.l.",
+            "buyer": "Cave Schengen",
+            "iban": "LU280019400644750000",
+            "vat": "LU26375245",
+        },
+        """De:                                Facturé à:
+Moien Print S.à r.l.               Cave Schengen
+3, rue du Fort                     1, quai de la Moselle
+L-2320 Luxembourg                  L-5441 Schengen
+
+Numéro de facture : LX-5
+Date de facturation : 15/01/2024
+Échéance : 14/02/2024
+
+Étiquettes     100,00
+Sous-total     100,00 €
+TVA 17%         17,00 €
+Total          117,00 €
+TVA LU26375245  IBAN LU28 0019 4006 4475 0000
+""",
+    ),
+    "din-letter": (
+        {
+            "invoice_number": "VR-2024-15",
+            "issue_date": "2024-02-02",
+            "currency": "EUR",
+            "total": "1234.50",
+            "untaxed": "1037.39",
+            "tax": "197.11",
+            "seller": "Muster & Sohn OHG",
+            "buyer": "Gemeinde Seeheim",
+            "iban": "DE75512108001245126199",
+            "vat": "DE172921585",
+        },
+        """Seite 1 von 1
+Muster & Sohn OHG - Am Bahnhof 3 - 64342 Seeheim
+Gemeinde Seeheim
+Rathausplatz 1
+64342 Seeheim
+Ihr Ansprechpartner: Herr Kurz
+Rechnung                        Datum 02.02.2024
+Rechnung-Nr. VR-2024-15         Lieferdatum 31.01.2024
+Bestellnummer 4500012345
+Netto EUR      MwSt %    MwSt EUR     Brutto EUR
+1.037,39       19,00     197,11       1.234,50
+Zahlbar sofort ohne Abzug.
+Bank: DE75 5121 0800 1245 1261 99
+USt-ID DE172921585
+""",
+    ),
+    "spaced-columns-it": (
+        {
+            "invoice_number": "000451",
+            "issue_date": "2024-03-28",
+            "currency": "EUR",
+            "total": "366.00",
+            "untaxed": "300.00",
+            "tax": "66.00",
+            "seller": "Studio Legale Ferri",
+            "buyer": "Edil Costruzioni S.p.A.",
+            "iban": None,
+            "vat": "IT07643520567",
+        },
+        """Mittente: Studio Legale Ferri
+Partita IVA: 07643520567
+Destinatario: Edil Costruzioni S.p.A.
+P.IVA 00743110157
+Tipo documento: Fattura
+Numero documento: 000451
+Data documento: 28 marzo 2024
+Onorario 300,00
+Totale imponibile 300,00
+Totale IVA 66,00
+Totale documento 366,00
+Netto a pagare 366,00 euro
+""",
+    ),
+    "short-de": (
+        {
+            "invoice_number": "R2024-7",
+            "issue_date": "2024-10-10",
+            "currency": "EUR",
+            "total": "107.10",
+            "untaxed": "90.00",
+            "tax": "17.10",
+            "seller": "Copyshop Lang e.K.",
+            "buyer": "Verein Kunterbunt e.V.",
+            "iban": None,
+            "vat": None,
+        },
+        """Copyshop Lang e.K.
+Poststr. 4
+35037 Marburg
+An
+Verein Kunterbunt e.V.
+Schulweg 8
+35039 Marburg
+Rechnung R2024-7                                10.10.2024
+Flyer                                               90,00
+Zwischensumme                                       90,00
+19% MwSt                                            17,10
+Summe                                              107,10 EUR
+""",
+    ),
+    "credit-nl-parentheses": (
+        {
+            "invoice_number": "CN-12",
+            "issue_date": "2024-03-03",
+            "currency": "EUR",
+            "total": "-242.00",
+            "untaxed": "-200.00",
+            "tax": "-42.00",
+            "seller": "Veldhuis Bloemen B.V.",
+            "buyer": "Garden Centre Ltd",
+            "iban": "NL91ABNA0417164300",
+            "vat": "NL123456789B13",
+        },
+        """Supplier
+Veldhuis Bloemen B.V.
+Keizersgracht 1
+1015 CN Amsterdam
+VAT no. NL123456789B13
+Customer
+Garden Centre Ltd
+1 High St
+Dover CT16 1AA
+Credit note no. CN-12
+Credit note date 3 March 2024
+Original invoice no. 5512
+Net  (EUR 200.00)
+VAT 21%  (EUR 42.00)
+Total  (EUR 242.00)
+IBAN: NL91 ABNA 0417 1643 00
+""",
+    ),
+    "sums-in-one-row": (
+        {
+            "invoice_number": "77",
+            "issue_date": "2024-02-02",
+            "currency": "EUR",
+            "total": "1234.50",
+            "untaxed": "1037.39",
+            "tax": "197.11",
+        },
+        """Rechnung Nr. 77 vom 02.02.2024
+Pos Text Einzel Gesamt
+1 Kabel 1.037,39 1.037,39
+Netto EUR MwSt % MwSt EUR Brutto EUR
+1.037,39 19,00 197,11 1.234,50
+Zahlbar sofort.
+""",
+    ),
+    "one-blank-heads": (
+        {
+            "total": "120.00",
+            "untaxed": "100.00",
+            "tax": "20.00",
+        },
+        """Facture F12
+Total HT TVA Total TTC
+100,00 20,00 120,00
+""",
+    ),
+    "craftsman-de": (
+        {
+            "invoice_number": "4500-22",
+            "issue_date": "2023-05-22",
+            "currency": "EUR",
+            "total": "2856.00",
+            "untaxed": "2400.00",
+            "tax": "456.00",
+            "seller": "Tischlerei Brandt",
+            "buyer": "Familie Ostermann",
+            "iban": "DE21300606010012345678",
+            "vat": None,
+        },
+        """Tischlerei Brandt
+Inhaber Jens Brandt
+Werkstr. 18 • 26122 Oldenburg
+Telefon 0441-555010
+
+Familie Ostermann
+Eichenweg 2
+26127 Oldenburg
+
+Rechnungs-Nr.: 4500-22
+Kunden-Nr.: 881
+Oldenburg, 22.05.2023
+
+Rechnung
+Einbauschrank nach Aufmaß, geliefert am 15.05.2023
+Material                     1.100,00 EUR
+Arbeitszeit 26 Std à 50,00   1.300,00 EUR
+Gesamt netto                 2.400,00 EUR
+MwSt 19,00%                    456,00 EUR
+Gesamt brutto                2.856,00 EUR
+Überweisung auf IBAN: DE21 3006 0601 0012 3456 78
+St.-Nr. 64/105/01234
+""",
+    ),
+    "addressed-by-doit-fr": (
+        {
+            "invoice_number": "F20230912",
+            "issue_date": "2023-09-12",
+            "currency": "EUR",
+            "total": "96.00",
+            "untaxed": "80.00",
+            "tax": "16.00",
+            "seller": "Garage des Alpes",
+            "buyer": "Madame Sophie Martin",
+            "iban": None,
+            "vat": "FR40303265045",
+        },
+        """GARAGE DES ALPES
+55 route de Grenoble
+73000 Chambéry
+Tél : 04 79 00 00 00
+TVA intracommunautaire : FR40303265045
+
+Doit : Madame Sophie Martin
+12 chemin des Prés
+73100 Aix-les-Bains
+
+Facture No F20230912
+Le 12 septembre 2023
+
+Main d'oeuvre 1h   80,00
+Montant HT    80,00 €
+TVA à 20%     16,00 €
+Net à payer   96,00 €
+""",
+    ),
+    "odoo-like-en": (
+        {
+            "invoice_number": "INV/2024/00017",
+            "issue_date": "2024-01-31",
+            "currency": "EUR",
+            "total": "605.00",
+            "untaxed": "500.00",
+            "tax": "105.00",
+            "seller": "Northsea Consulting BV",
+            "buyer": "Baltic Foods OÜ",
+            "iban": "NL91ABNA0417164300",
+            "vat": "NL123456789B13",
+        },
+        """Northsea Consulting BV
+Dam 1
+1012 JS Amsterdam
+Netherlands
+
+Baltic Foods OÜ
+Narva mnt 5
+10117 Tallinn
+Estonia
+
+Invoice INV/2024/00017
+
+Invoice Date: 31/01/2024   Due Date: 01/03/2024   Source: S0012
+
+Description     Quantity   Unit Price   Taxes   Amount
+Advice          5.00       100.00       21%     500.00 €
+
+Untaxed Amount  500.00 €
+VAT 21%  105.00 €
+Total  605.00 €
+
+Please use the following communication for your payment: INV/2024/00017
+IBAN NL91ABNA0417164300  VAT: NL123456789B13
+""",
+    ),
+    "owner-line-it": (
+        {
+            "invoice_number": "2024/A/12",
+            "issue_date": "2024-06-30",
+            "currency": "EUR",
+            "total": "732.00",
+            "untaxed": "600.00",
+            "tax": "132.00",
+            "seller": "Grafica Moderna di Rossi Paolo",
+            "buyer": "Cantina Sociale Soave",
+            "iban": None,
+            "vat": "IT00743110157",
+        },
+        """Grafica Moderna di Rossi Paolo
+via Manzoni 4 - 37100 Verona - P.IVA IT00743110157
+
+FATTURA
+Numero: 2024/A/12     Data: 30/06/2024
+
+Cliente
+Cantina Sociale Soave
+via Covergnino 7
+37038 Soave (VR)
+
+Etichette vino n. 2000       600,00
+TOTALE IMPONIBILE            600,00
+IVA 22 %                     132,00
+TOTALE DA PAGARE     Euro    732,00
+""",
+    ),
+    "total-in-one-word-ch": (
+        {
+            "invoice_number": "10-3345",
+            "issue_date": "2024-08-19",
+            "currency": "CHF",
+            "total": "538.35",
+            "untaxed": "498.00",
+            "tax": "40.35",
+            "seller": "Elektro Walser GmbH",
+            "buyer": "Herr Urs Wyss",
+            "iban": "CH9300762011623852957",
+            "vat": "CHE116281710",
+        },
+        """Elektro Walser GmbH
+Industriestrasse 9
+9490 Vaduz
+info@example.li
+
+Herr Urs Wyss
+Landstrasse 40
+9494 Schaan
+
+Rechnung 10-3345
+Datum 19. August 2024
+MWST-Nr. CHE-116.281.710
+
+Arbeit und Material                                498.00
+MWST 8.1% von 498.00                                40.35
+Rechnungstotal CHF                                 538.35
+Zahlbar innert 30 Tagen auf CH93 0076 2011 6238 5295 7
+""",
+    ),
+    "phone-without-label-us": (
+        {
+            "invoice_number": "00871",
+            "issue_date": "2024-02-05",
+            "currency": "USD",
+            "total": "324.75",
+            "untaxed": "300.00",
+            "tax": "24.75",
+            "seller": "Cedar & Pine Landscaping",
+            "buyer": "Ms. Dana Whitfield",
+            "iban": None,
+            "vat": None,
+        },
+        """Cedar & Pine Landscaping
+1420 Maple Ave
+Dayton, OH 45402
+(937) 555-0141
+
+Invoice No: 00871
+Invoice For: Ms. Dana Whitfield
+78 Birch Rd
+Dayton, OH 45419
+
+Date: 02/05/2024
+Terms: Net 30
+
+Spring clean-up  $300.00
+Subtotal $300.00
+Tax 8.25% $24.75
+TOTAL $324.75
+""",
+    ),
+}
