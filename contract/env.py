@@ -50,11 +50,15 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("FIREBASE_ADMIN_JSON", None, "Service account of Firebase (JSON text).", secret=True),
     Variable("GOOGLE_PROJECT_ID", None, "Google project of Firestore."),
     Variable("FIREBASE_REALTIME_DB_URL", None, "URL of the Realtime Database."),
+    Variable(
+        "FIRESTORE_EMULATOR_HOST", None, "host:port of a Firestore emulator, used instead of Google's.", law=False
+    ),
     Variable("CHROMA_HOST", None, "Chroma host."),
     Variable("CHROMA_PORT", "8000", "Chroma port."),
     Variable("CHROMA_SSL", "false", "Chroma is behind TLS."),
     Variable("OPENAI_API_KEY", None, "Key of the OpenAI-compatible endpoint.", secret=True),
     Variable("OPENAI_BASE_URL", None, "Base URL of the OpenAI-compatible endpoint."),
+    Variable("EMBEDDINGS_MODEL", "text-embedding-ada-002", "Model that makes the vectors in Chroma.", law=False),
     Variable("RPC_NAMESPACES", "", "Mounted namespaces: NAME=package.module:factory,…"),
     Variable("RPC_MAX_BODY_BYTES", "10485760", "Largest body of /rpc, in bytes (413 above).", law=False),
     Variable("RPC_TIMEOUT_MS", "120000", "Limit of a call that sends no timeout_ms, in ms.", law=False),
@@ -64,6 +68,12 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("WORKER_HEARTBEAT_FILE", "/tmp/pinnokio-heartbeat", "File whose age the probes look at.", law=False),
     Variable("BEAT_SCHEDULE_FILE", "/tmp/pinnokio-beat-schedule", "Where beat keeps its last runs.", law=False),
     Variable("TASK_ROUTES", "", "Task types on other queues: type=queue,…", law=False),
+    Variable(
+        "LEGACY_SESSION_SCAN",
+        "false",
+        "Scans the legacy registry for a session that its index does not know (the old service still writes).",
+        law=False,
+    ),
     Variable("POD_NAME", None, "Name of the pod, for acknowledgements and logs.", law=False),
     Variable("WS_ALLOWED_ORIGINS", "", "Browser origins that may open /ws, separated by commas.", law=False),
     Variable("WS_AUTH", "none", "none, or token: /ws asks for the bearer token too.", law=False),

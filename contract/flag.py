@@ -34,3 +34,16 @@ def encode(document: FlagDocument) -> bytes:
 def decode(raw: bytes | str) -> FlagDocument:
     """Raises msgspec.ValidationError or msgspec.DecodeError on anything that is no flag document."""
     return msgspec.json.decode(raw, type=FlagDocument)
+
+
+class FlagAck(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process wrote last into FLAG_ACKS under its `ack_field`. `seen_at`: seconds since 1970, renewed by the
+    process while it lives, so that an old one tells of a process that died."""
+
+    revision: int
+    pod: str
+    seen_at: float
+
+
+def ack_field(pod: str, pid: int) -> str:
+    return f"{pod}/{pid}"

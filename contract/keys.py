@@ -13,6 +13,8 @@ UNIFIED_TTL_S: Final = DAY_S
 TASK_ENDED_TTL_S: Final = DAY_S
 # A task's entry outlives its longest run by this much (contract.md, "Documents").
 TASK_GRACE_S: Final = 300
+# A queued task's entry and arguments are kept this long; a message that waits longer finds its task unknown.
+TASK_QUEUED_TTL_S: Final = 7 * DAY_S
 RESULT_TTL_S: Final = DAY_S
 EVENTS_TTL_S: Final = 3_600
 EVENTS_MAX_ENTRIES: Final = 1_000
@@ -25,6 +27,8 @@ FLAG: Final = "pinnokio:flag"
 FLAG_CHANNEL: Final = "pinnokio:flag:changed"
 FLAG_ACKS: Final = "pinnokio:flag:acks"
 OWNER: Final = "pinnokio:owner"
+# Sorted set of the processes that hold listeners; the score is until when each is believed alive (ms since 1970).
+LISTENER_HOLDERS: Final = "pinnokio:listeners"
 
 
 def legacy_user(user_id: str) -> str:
@@ -61,6 +65,11 @@ def task_result(task_id: str) -> str:
     return f"result:{task_id}"
 
 
+def task_duration(task_type: str) -> str:
+    """Running mean of a type's durations in seconds, for `estimated_completion`."""
+    return f"pinnokio:duration:{task_type}"
+
+
 def idempotency(key: str) -> str:
     return f"idemp:{key}"
 
@@ -78,3 +87,18 @@ def relay_channel(user_id: str) -> str:
 def worker_heartbeats(queue: str) -> str:
     """Hash of a queue: a field a worker, value JSON of active, slots and seen_at."""
     return f"pinnokio:workers:{queue}"
+
+
+def presence(user_id: str) -> str:
+    """Sorted set of a user's open sockets on all replicas; the score is when one counts no more (ms since 1970)."""
+    return f"presence:{user_id}"
+
+
+def listener(name: str) -> str:
+    """Who listens to Firebase for a user, or for a thread that a user has open; value: a field of LISTENER_HOLDERS."""
+    return f"listener:{name}"
+
+
+def chat_position(name: str) -> str:
+    """The last message of a thread that its listener knew, for whoever takes over from one that died."""
+    return f"pinnokio:chat:{name}"

@@ -14,8 +14,14 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_QUEUE: Final = "pinnokio.io/queue"
 ANNOTATION_PAUSED: Final = "pinnokio.io/paused"
+# What was applied last (a change of it is an update, a difference without one is drift) and which generated Secret
+# a pod was started with.
+ANNOTATION_APPLIED: Final = "pinnokio.io/applied"
+ANNOTATION_SECRET: Final = "pinnokio.io/secret"
 
 FIELD_MANAGER: Final = "pinnokio-operator"
 API_PORT: Final = 8090
 VALKEY_PORT: Final = 6379
 TOKEN_KEY: Final = "token"
+VALKEY_PASSWORD_KEY: Final = "valkey-password"
+FLAG_KEY: Final = "flag.json"
