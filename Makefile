@@ -8,7 +8,7 @@ PORT ?= 8090
 REDIS_PORT ?= 6379
 CLUSTER_CLI := $(BIN)/python -m tests.cluster
 
-.PHONY: help install up down dev test test-faults check format bench lock clean clean-cache
+.PHONY: help install up down dev test test-faults check format bench crds lock clean clean-cache
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ format: install ## Put the code into its format
 bench: install ## Measure: document analysis on FOLDER=… (a folder with a truth.json)
 	@$(BIN)/python -m benchmarks.documents $(FOLDER)
 
+crds: install ## Write the CRD anew from controller/model, and the chart's copy of it
+	@$(BIN)/python -m controller.model.crd > crds/pinnokioservices.pinnokio.io.yaml
+	@cp crds/*.yaml charts/pinnokio/crds/
+
 # No address of a registry may stand in a lock file.
 UV_COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 --python-platform linux
@@ -63,6 +67,7 @@ lock: install ## Lock the versions anew from pyproject.toml
 	@$(UV_COMPILE) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(UV_COMPILE) -c requirements-dev.lock requirements-valkey.in -o requirements-valkey.lock
+	@$(UV_COMPILE) requirements-chroma.in -o requirements-chroma.lock
 
 clean: ## Remove what was made in this folder but the cluster (see `make down`)
 	@rm -rf $(VENV) .dev .mypy_cache .ruff_cache .pytest_cache .hypothesis

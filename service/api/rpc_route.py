@@ -1,0 +1,175 @@
+"""POST /rpc: lets a request in, parses it, claims its key, runs the call, answers (contract.md, "POST /rpc").
+
+A call that cannot run (unknown method, arguments that do not fit) is refused before its key is claimed, so that the
+corrected retry is the first to claim it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+import structlog
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+from structlog.contextvars import bind_contextvars
+
+from contract import rpc
+from contract.rpc import RpcRequest
+from service import metrics
+from service.api import answers
+from service.api.auth import refuse
+from service.api.body import BodyRefused, read_body
+from service.api.envelope import BodyUnreadable, ShapeMismatch, parse_request
+from service.domain.errors import InvalidApiVersion, InvalidArguments, MethodNotFound, ServiceError
+from service.rpc.binding import BoundCall
+from service.rpc.errors import build_error, is_refusal
+from service.rpc.router import Call, Dispatcher, current_call
+from service.settings import Settings
+from service.store.flag import cohort
+from service.store.idempotency import IdempotencyStore
+from service.store.lane import Lane
+
+log = structlog.get_logger("rpc")
+
+# Keys and channels are short names; longer ones are a mistake, and would be kept in Valkey's memory.
+MAX_NAME_CHARS: Final = 1024
+DAY_MS: Final = 86_400_000
+# Beside the call itself Valkey gets this long; then the call goes on without it.
+VALKEY_LIMIT_S: Final = 1.0
+UNKNOWN_METHOD: Final = "unknown"
+NO_COHORT: Final = "none"
+OK: Final = "OK"
+
+Answer = TypeVar("Answer")
+
+
+class RpcRoute:
+    """The endpoint. Holds no state of a request."""
+
+    def __init__(self, settings: Settings, dispatcher: Dispatcher, idempotency: IdempotencyStore, lane: Lane) -> None:
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._idempotency = idempotency
+        self._lane = lane
+        own = ("pinnokio:", settings.celery_key_prefix, "celery", "/0.celery", "__")
+        prefixes = (settings.channel_prefix, settings.chat_channel_prefix, *own)
+        self._refused_channels = tuple(prefix for prefix in prefixes if prefix)
+
+    async def endpoint(self, request: Request) -> Response:
+        refused = refuse(request, self._settings.token)
+        if refused is not None:
+            return refused
+        try:
+            body = await read_body(
+                request,
+                limit_bytes=self._settings.rpc_max_body_bytes,
+                timeout_s=self._settings.rpc_timeout_ms / 1000,
+            )
+            parsed = parse_request(body)
+        except BodyRefused as fault:
+            return answers.refusal(fault.status, str(fault))
+        except BodyUnreadable as fault:
+            return answers.refusal(400, str(fault))
+        except ShapeMismatch as fault:
+            return answers.refusal(422, [problem.document() for problem in fault.problems])
+        return await self._answer(parsed)
+
+    async def _answer(self, request: RpcRequest) -> Response:
+        started = time.perf_counter()
+        cohort.set(None)
+        if request.trace_id:
+            bind_contextvars(trace_id=request.trace_id[:MAX_NAME_CHARS])
+        code = OK
+        try:
+            response = await self._serve(request)
+        except Exception as fault:
+            error = build_error(fault)
+            code = error.code
+            if code == rpc.INTERNAL:
+                log.exception("rpc_failed", method=request.method[:MAX_NAME_CHARS])
+            response = answers.failure(error)
+        self._measure(request.method, code, time.perf_counter() - started)
+        return response
+
+    async def _serve(self, request: RpcRequest) -> Response:
+        self._check_envelope(request)
+        deadline = asyncio.get_running_loop().time() + self._timeout_s(request)
+        try:
+            bound = self._dispatcher.prepare(request.method, request.args, request.kwargs)
+        except (MethodNotFound, InvalidArguments):
+            if await self._was_claimed(request):
+                return answers.duplicate()
+            raise
+        if not await self._claim(request):
+            return answers.duplicate()
+        return await self._run(request, bound, deadline)
+
+    async def _run(self, request: RpcRequest, bound: BoundCall, deadline: float) -> Response:
+        current_call.set(Call(request.user_id, request.session_id, request.trace_id, deadline))
+        try:
+            data = await self._dispatcher.run(bound, deadline)
+        except ServiceError as fault:
+            if is_refusal(fault):
+                await self._release(request)
+            raise
+        body = answers.encode_data(data)
+        if request.reply_to:
+            await self._reply(request.reply_to, answers.encode_reply(data, request.trace_id))
+        return answers.success(body)
+
+    def _check_envelope(self, request: RpcRequest) -> None:
+        """Raises InvalidApiVersion or InvalidArguments."""
+        if request.api_version != self._settings.rpc_api_version:
+            raise InvalidApiVersion(f"expected {self._settings.rpc_api_version}")
+        if not request.idempotency_key:
+            raise InvalidArguments("idempotency_key required")
+        if len(request.idempotency_key) > MAX_NAME_CHARS:
+            raise InvalidArguments(f"idempotency_key is longer than {MAX_NAME_CHARS} characters")
+        channel = request.reply_to
+        if channel and (len(channel) > MAX_NAME_CHARS or channel.startswith(self._refused_channels)):
+            raise InvalidArguments("reply_to names a channel that is not the caller's")
+
+    def _timeout_s(self, request: RpcRequest) -> float:
+        """A `timeout_ms` of zero or less asks for none."""
+        asked = request.timeout_ms or 0
+        return min(asked if asked > 0 else self._settings.rpc_timeout_ms, DAY_MS) / 1000
+
+    def _is_idempotent(self, request: RpcRequest) -> bool:
+        settings = self._settings
+        return not (settings.idempotency_disabled or request.method in settings.idempotency_disabled_methods)
+
+    async def _claim(self, request: RpcRequest) -> bool:
+        """Whether the call may run: its key was free, or Valkey cannot tell."""
+        if not self._is_idempotent(request):
+            return True
+        return await self._ask_valkey(self._idempotency.claim(request.idempotency_key), unknown=True)
+
+    async def _was_claimed(self, request: RpcRequest) -> bool:
+        """Whether an earlier request has the key of one that is refused."""
+        if not self._is_idempotent(request):
+            return False
+        return await self._ask_valkey(self._idempotency.is_claimed(request.idempotency_key), unknown=False)
+
+    async def _release(self, request: RpcRequest) -> None:
+        if self._is_idempotent(request):
+            await self._ask_valkey(self._idempotency.release(request.idempotency_key), unknown=None)
+
+    async def _reply(self, channel: str, body: bytes) -> None:
+        await self._ask_valkey(self._lane.ask("PUBLISH", channel, body), unknown=None)
+
+    async def _ask_valkey(self, answer: Awaitable[Answer], *, unknown: Answer) -> Answer:
+        """`unknown` where Valkey does not answer soon: what stands around a call must not keep it from its answer."""
+        try:
+            async with asyncio.timeout(VALKEY_LIMIT_S):
+                return await answer
+        except (RedisError, TimeoutError) as fault:
+            log.warning("rpc_without_valkey", error=str(fault) or type(fault).__name__)
+            return unknown
+
+    def _measure(self, method: str, code: str, seconds: float) -> None:
+        label = method if method in self._dispatcher.methods else UNKNOWN_METHOD
+        on = cohort.get() or NO_COHORT
+        metrics.RPC_REQUESTS.labels(label, code, on).inc()
+        metrics.RPC_DURATION.labels(label, on).observe(seconds)

@@ -1,0 +1,111 @@
+"""One envelope for every event, the channels it goes to, and how one that is too large is shortened truthfully.
+
+Publishing and keeping events is `service.store.events`; this is pure.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from contract.keys import EVENTS_MAX_BYTES
+
+TASK_PROGRESS: Final = "task.progress_update"
+RESYNC_REQUIRED: Final = "resync_required"
+
+# What stays of a text or a list that is cut: enough to recognise it, and of the type that the reader expects.
+CUT_TEXT_CHARS: Final = 1_000
+CUT_LIST_ITEMS: Final = 10
+# Room for the `id` that Valkey gives the envelope and for the marker's own paths.
+ID_ROOM_BYTES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that user `uid` is told. `job_id` stands beside `uid` in workflow events, else it is None."""
+
+    type: str
+    uid: str
+    payload: Mapping[str, Any]
+    timestamp: datetime
+    job_id: str | None = None
+
+
+def build_envelope(event: Event) -> bytes:
+    """The envelope as JSON, at most EVENTS_MAX_BYTES with its id; Valkey puts `id` in front (store/lua/publish.lua).
+
+    Where it is too large, the largest texts and lists of the payload are cut, one after another, and
+    `payload.truncated` names their paths: an extracted text of 80 KB becomes its first 1,000 characters and
+    `"truncated": ["data.extracted_data.extracted_text"]`.
+    """
+    limit = EVENTS_MAX_BYTES - ID_ROOM_BYTES
+    raw = _encode(event, event.payload)
+    if len(raw) <= limit:
+        return raw
+    payload: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event.payload))
+    cut: list[str] = []
+    while len(raw) > limit:
+        largest = max(_cuttable(payload), key=lambda leaf: leaf.size, default=None)
+        if largest is None:
+            # Nothing single is large: only very many small members are left, which no event of ours has.
+            payload = {"truncated": ["*"]}
+            return _encode(event, payload)
+        largest.shorten()
+        cut.append(largest.path)
+        payload["truncated"] = sorted(set(cut))
+        raw = _encode(event, payload)
+    return raw
+
+
+def channels_of(event: Event, channel_prefix: str, chat_prefix: str) -> tuple[str, ...]:
+    """The contract's pub/sub channels of an event: its chat's where it is a chat's, else its user's.
+
+    Cases in order: type begins `chat` and the payload names space_code and thread_key → the chat; else the user.
+    """
+    payload = event.payload
+    if event.type.startswith("chat") and payload.get("space_code") and payload.get("thread_key"):
+        return (f"{chat_prefix}{event.uid}:{payload['space_code']}:{payload['thread_key']}",)
+    return (f"{channel_prefix}{event.uid}",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A text or list in a payload that can still be cut. `owner[key]` is its place."""
+
+    owner: dict[str, Any]
+    key: str
+    path: str
+    size: int
+
+    def shorten(self) -> None:
+        value = self.owner[self.key]
+        if isinstance(value, str):
+            self.owner[self.key] = value[:CUT_TEXT_CHARS]
+        else:
+            # A list of large things stays large at ten items: then it is emptied.
+            self.owner[self.key] = value[:CUT_LIST_ITEMS] if len(value) > CUT_LIST_ITEMS else []
+
+
+def _cuttable(node: dict[str, Any], path: str = "") -> Iterator[_Leaf]:
+    for key, value in node.items():
+        here = f"{path}.{key}" if path else key
+        if here == "truncated":
+            continue
+        if isinstance(value, dict):
+            yield from _cuttable(value, here)
+        elif (isinstance(value, str) and len(value) > CUT_TEXT_CHARS) or (isinstance(value, list) and value):
+            yield _Leaf(node, key, here, len(msgspec.json.encode(value)))
+
+
+def _encode(event: Event, payload: Mapping[str, Any]) -> bytes:
+    envelope = {
+        "type": event.type,
+        "uid": event.uid,
+        "timestamp": event.timestamp.isoformat(),
+        "payload": payload,
+    }
+    if event.job_id is not None:
+        envelope["job_id"] = event.job_id
+    return msgspec.json.encode(envelope)

@@ -1,0 +1,1 @@
+"""Servers outside: Chroma, the OpenAI-compatible endpoint, Firestore, the Realtime Database."""

@@ -1,0 +1,1 @@
+"""Firestore: documents, and queries listened to over few gRPC streams. Importing `client` or `watch` imports grpc."""

@@ -1,0 +1,96 @@
+"""The OpenAI-compatible endpoint: one client a process, made at its first use, and what its failures mean.
+
+Retries are made here and nowhere else, by the client itself: after a refused connection, a timeout, 408, 409, 429 and
+5xx, when `Retry-After` says so, else in half a second and then longer. A stream is retried before its first byte only.
+"""
+
+import asyncio
+import importlib
+import logging
+from typing import TYPE_CHECKING, Final
+
+from service.domain.errors import DependencyRefused, DependencyUnavailable, ServiceError
+from service.settings import OpenAiSettings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAIError
+
+RETRIES: Final = 3
+CONNECT_LIMIT_S: Final = 5.0
+# Between two pieces of an answer. The whole of it is limited by who asks.
+READ_LIMIT_S: Final = 60.0
+NOT_CONFIGURED: Final = "no OpenAI endpoint is configured (OPENAI_API_KEY and OPENAI_BASE_URL are not set)"
+_MAX_MESSAGE_CHARS: Final = 300
+# Imported with the client: at first use they would hold the event loop up.
+_MODULES: Final = ("openai", "openai.resources.embeddings", "openai.resources.chat.completions")
+
+
+class OpenAi:
+    """Gives out the client. It is shared: chat and embeddings use one pool of connections."""
+
+    def __init__(self, settings: OpenAiSettings) -> None:
+        self._settings = settings
+        self._client: AsyncOpenAI | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def is_configured(self) -> bool:
+        return bool(self._settings.api_key or self._settings.base_url)
+
+    async def client(self) -> "AsyncOpenAI":
+        """Raises DependencyUnavailable where no endpoint is configured."""
+        if not self.is_configured:
+            raise DependencyUnavailable(NOT_CONFIGURED)
+        if self._client is None:
+            async with self._opening:
+                if self._client is None:
+                    await asyncio.to_thread(_import)
+                    self._client = self._open()
+        return self._client
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _open(self) -> "AsyncOpenAI":
+        from openai import AsyncOpenAI, Timeout
+
+        # One line a request would bury the rest.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
+        return AsyncOpenAI(
+            # An endpoint of one's own may take no key; the client insists on one.
+            api_key=self._settings.api_key or "none",
+            base_url=self._settings.base_url,
+            max_retries=RETRIES,
+            timeout=Timeout(READ_LIMIT_S, connect=CONNECT_LIMIT_S),
+        )
+
+
+def build_fault(fault: "OpenAIError") -> ServiceError:
+    """What a failure of the client means to a caller; its text holds neither key nor address."""
+    import openai
+
+    if isinstance(fault, openai.APITimeoutError):
+        return DependencyUnavailable("the OpenAI endpoint does not answer in time")
+    if isinstance(fault, openai.APIConnectionError):
+        return DependencyUnavailable("the OpenAI endpoint cannot be reached")
+    if isinstance(fault, openai.APIStatusError):
+        return _status_fault(fault.status_code, fault.message[:_MAX_MESSAGE_CHARS])
+    return DependencyUnavailable("the OpenAI endpoint's answer cannot be read")
+
+
+def _status_fault(status: int, message: str) -> ServiceError:
+    if status in (401, 403):
+        # Its own text shows parts of the key.
+        return DependencyRefused("the OpenAI endpoint refuses the key (OPENAI_API_KEY)")
+    if status == 429:
+        return DependencyUnavailable(f"the OpenAI endpoint is over its limit: {message}")
+    if status >= 500 or status in (408, 409):
+        return DependencyUnavailable(f"the OpenAI endpoint cannot serve this now: {message}")
+    return DependencyRefused(f"the OpenAI endpoint refused: {message}")
+
+
+def _import() -> None:
+    for name in _MODULES:
+        importlib.import_module(name)

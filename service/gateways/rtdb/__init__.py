@@ -1,0 +1,1 @@
+"""The Firebase Realtime Database over REST and server-sent events."""

@@ -1,0 +1,141 @@
+"""Collections of texts: Chroma keeps and finds them, the OpenAI-compatible endpoint makes their vectors.
+
+A collection that nobody made is an empty one: today's service creates it at the first touch, whatever the touch is.
+Ours does so only where something is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from service.domain.errors import DependencyRefused, DependencyUnavailable, ServiceError
+from service.domain.storage import VECTOR_ELEMENT_BYTES, StorageSizes
+from service.domain.vectors import Documents, build_filter
+from service.gateways.chroma import AnswerTooLarge, Chroma, Collection, Page
+from service.gateways.embeddings import Embeddings
+
+# Written together: up to this many documents are added all or none (16 KB a vector at most: 16 MB a request).
+WINDOW: Final = 1_000
+# Vectors of texts that are looked for are all held at once.
+MAX_QUERY_TEXTS: Final = 1_000
+FIRST_PAGE: Final = 100
+MAX_PAGE: Final = 2_000
+# Pages grow and shrink towards this size.
+PAGE_BYTES: Final = 2 * 1024 * 1024
+
+
+class VectorStore:
+    """All methods raise DependencyUnavailable or DependencyRefused."""
+
+    def __init__(self, chroma: Chroma, embeddings: Embeddings) -> None:
+        self._chroma = chroma
+        self._embeddings = embeddings
+
+    async def create(self, name: str) -> Collection:
+        """The collection of that name, made where there is none."""
+        return await self._chroma.create(name)
+
+    async def add(self, name: str, documents: Documents) -> None:
+        """Adds documents; ids that are there keep what they have. A failure past the first window tells how many."""
+        await self._write(name, documents, is_replacing=False)
+
+    async def upsert(self, name: str, documents: Documents) -> None:
+        """As `add`, but ids that are there are replaced."""
+        await self._write(name, documents, is_replacing=True)
+
+    async def query(
+        self, name: str, texts: Sequence[str], n_results: int, where: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """The nearest documents of each text, as Chroma gives them."""
+        if not texts or not all(texts):
+            raise DependencyRefused("query_texts is empty, or one of them is")
+        if len(texts) > MAX_QUERY_TEXTS:
+            raise DependencyRefused(f"query_texts holds more than {MAX_QUERY_TEXTS} texts")
+        if n_results < 1:
+            raise DependencyRefused("n_results is less than 1")
+        collection = await self._chroma.find(name)
+        if collection is None or collection.dimension is None:
+            return _no_results(len(texts))
+        vectors = await self._embeddings.embed(texts)
+        try:
+            return await self._chroma.query(collection, vectors, n_results, build_filter(where))
+        except AnswerTooLarge:
+            raise DependencyRefused("the answer is too large: ask for fewer n_results") from None
+
+    async def delete(self, name: str, *, ids: Sequence[str] | None, where: Mapping[str, Any] | None) -> None:
+        """Deletes by ids, by filter, or by both."""
+        condition = build_filter(where)
+        if not ids and condition is None:
+            raise DependencyRefused("ids or where is needed: nothing is deleted without either")
+        collection = await self._chroma.find(name)
+        if collection is not None:
+            await self._chroma.delete(collection, ids=ids or None, where=condition)
+
+    async def count(self, name: str) -> int:
+        collection = await self._chroma.find(name)
+        return 0 if collection is None else await self._chroma.count(collection)
+
+    async def read_sizes(self, name: str) -> StorageSizes:
+        """Bytes of a collection, counted page by page: all of its texts pass through, a page at a time is held."""
+        collection = await self._chroma.find(name)
+        if collection is None:
+            return StorageSizes()
+        count = documents_size = metadata_size = 0
+        limit = FIRST_PAGE
+        while True:
+            try:
+                page, page_bytes = await self._chroma.read_page(collection, limit=limit, offset=count)
+            except AnswerTooLarge:
+                limit = max(1, limit // 4)
+                continue
+            if not page.ids:
+                break
+            count += len(page.ids)
+            documents_size += _documents_bytes(page)
+            metadata_size += _metadata_bytes(page)
+            limit = _next_limit(limit, page_bytes)
+        vectors_size = count * (collection.dimension or 0) * VECTOR_ELEMENT_BYTES
+        return StorageSizes(count, vectors_size, documents_size, metadata_size)
+
+    async def _write(self, name: str, documents: Documents, *, is_replacing: bool) -> None:
+        documents.check()
+        collection = await self._chroma.create(name)
+        size = min(WINDOW, await self._chroma.max_batch())
+        write = self._chroma.upsert if is_replacing else self._chroma.add
+        done = 0
+        for window in documents.windows(size):
+            try:
+                vectors = await self._embeddings.embed(window.texts)
+                await write(collection, window, vectors)
+            except ServiceError as fault:
+                raise _after(fault, done, len(documents)) from fault
+            done += len(window)
+
+
+def _after(fault: ServiceError, done: int, total: int) -> ServiceError:
+    """The same failure, saying how far it got where that is somewhere."""
+    if not done:
+        return fault
+    kind = DependencyRefused if isinstance(fault, DependencyRefused) else DependencyUnavailable
+    return kind(f"after {done} of {total} documents were added: {fault}", retry_after_ms=fault.retry_after_ms)
+
+
+def _next_limit(limit: int, page_bytes: int) -> int:
+    if page_bytes > PAGE_BYTES:
+        return max(1, limit // 2)
+    return min(MAX_PAGE, limit * 2) if page_bytes < PAGE_BYTES // 2 else limit
+
+
+def _documents_bytes(page: Page) -> int:
+    return sum(len(text.encode()) for text in page.documents or () if text is not None)
+
+
+def _metadata_bytes(page: Page) -> int:
+    """As compact JSON, which is how Chroma sends it."""
+    return sum(size for raw in page.metadatas or () if (size := len(bytes(raw))) and bytes(raw) != b"null")
+
+
+def _no_results(count: int) -> dict[str, Any]:
+    """What Chroma answers for an empty collection."""
+    names = ("ids", "documents", "metadatas", "distances")
+    answer: dict[str, Any] = {name: [[] for _ in range(count)] for name in names}
+    return answer | {"embeddings": None, "uris": None, "include": ["metadatas", "documents", "distances"]}

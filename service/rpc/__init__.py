@@ -1,0 +1,1 @@
+"""Namespaces, and how a call finds and runs its method."""

@@ -1,0 +1,74 @@
+"""The unified write beside a legacy one: at most half a second, its failure logged and counted and never the caller's.
+
+Also who it is for: the flag, decided per user at each call (contract.md, "The flag").
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import structlog
+
+from service import metrics
+from service.store.client import VALKEY_DOWN
+from service.store.flag import FlagSource
+from service.store.unified import UnifiedRegistry
+
+log = structlog.get_logger("registry_wrapper")
+
+UNIFIED_LIMIT_S: Final = 0.5
+
+Answer = TypeVar("Answer")
+
+
+class DualWrite:
+    """Decides for a user and carries the unified part out."""
+
+    def __init__(self, flag: FlagSource, unified: UnifiedRegistry) -> None:
+        self._flag = flag
+        self._unified = unified
+
+    async def is_on(self, user_id: str) -> bool:
+        """Whether the unified registry is on for the user.
+
+        Where the user's company matters and cannot be read, the decision is made without it.
+        """
+        company_id = None
+        if self._flag.needs_company:
+            try:
+                async with asyncio.timeout(UNIFIED_LIMIT_S):
+                    company_id = await self._unified.first_company(user_id)
+            except (*VALKEY_DOWN, TimeoutError) as fault:
+                log.warning("unified_registry_company_unknown", user_id=user_id, error=str(fault))
+        answer = self._flag.is_on(user_id, company_id)
+        if self._flag.is_debug:
+            log.info(
+                "registry_wrapper_decision", user_id=user_id, unified_registry=answer, revision=self._flag.revision
+            )
+        return answer
+
+    @property
+    def writes_legacy(self) -> bool:
+        """False: the operator has given the legacy registry up; where the flag is on, it is not written."""
+        return self._flag.document.legacy_writes
+
+    async def write(self, operation: str, user_id: str, change: Callable[[], Awaitable[Answer]]) -> Answer | None:
+        """Runs a unified change within its limit; None where it failed: the legacy answer stands."""
+        try:
+            async with asyncio.timeout(UNIFIED_LIMIT_S):
+                answer = await change()
+        except Exception as fault:
+            # Whatever it is: a failure here must not reach a caller whose legacy write succeeded.
+            metrics.REGISTRY_FALLBACKS.labels(operation).inc()
+            error = str(fault) or type(fault).__name__
+            log.error("unified_registry_fallback", operation=operation, user_id=user_id, error=error)
+            return None
+        metrics.REGISTRY_OPERATIONS.labels("unified", operation).inc()
+        if self._flag.is_debug:
+            log.info("registry_wrapper_written", operation=operation, user_id=user_id)
+        return answer
+
+    async def adopting(self, user_id: str, change: Callable[[], Awaitable[bool]]) -> bool:
+        """Runs a change that needs the user's entry; one that is missing is made from the legacy one first."""
+        return await change() or (await self._unified.adopt(user_id, datetime.now(UTC)) and await change())

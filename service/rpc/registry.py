@@ -1,0 +1,66 @@
+"""Namespace REGISTRY: the legacy registry of users and sessions, and the unified one beside it where the flag is on."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+import msgspec
+import structlog
+
+from service import metrics
+from service.domain.ids import Id
+from service.domain.legacy import LegacyUser, legacy_time
+from service.domain.unified import Registration
+from service.rpc.dual_write import DualWrite
+from service.store.lane import Lane
+from service.store.legacy import LegacyRegistry
+from service.store.sessions import read_users
+from service.store.unified import UnifiedRegistry
+
+log = structlog.get_logger("registry")
+
+# An address inside the cluster; longer than any URL that a browser takes is a mistake.
+Route = Annotated[str, msgspec.Meta(max_length=2048)]
+
+
+class RegistryNamespace:
+    """The methods `REGISTRY.*` of contract.md. `scan`: LEGACY_SESSION_SCAN."""
+
+    def __init__(
+        self, lane: Lane, legacy: LegacyRegistry, unified: UnifiedRegistry, dual: DualWrite, *, scan: bool
+    ) -> None:
+        self._lane = lane
+        self._legacy = legacy
+        self._unified = unified
+        self._dual = dual
+        self._scan = scan
+
+    async def register_user(self, user_id: Id, session_id: Id, backend_route: Route | None = None) -> dict[str, str]:
+        """Registers a user's session for 24 hours."""
+        now = datetime.now(UTC)
+        user = LegacyUser(user_id, session_id, backend_route or "", legacy_time(now))
+        is_on = await self._dual.is_on(user_id)
+        register = partial(self._unified.register, Registration(user_id, session_id, user.backend_route, now))
+        company_id = None
+        if is_on and not self._dual.writes_legacy:
+            company_id = await register()
+        else:
+            await self._legacy.register_user(user)
+            metrics.REGISTRY_OPERATIONS.labels("legacy", "register_user").inc()
+            if is_on:
+                company_id = await self._dual.write("register_user", user_id, register)
+        log.info("user_registered", user_id=user_id, company_id=company_id, session_id=session_id)
+        return user.document()
+
+    async def unregister_session(self, session_id: Id) -> bool:
+        """Ends a session; whether a user had it."""
+        user_ids = await read_users(self._lane, session_id, scan=self._scan)
+        # Also where legacy entries are not written any more: one of before must not outlive its session.
+        has_ended = bool(await self._legacy.unregister_session(session_id, user_ids))
+        metrics.REGISTRY_OPERATIONS.labels("legacy", "unregister_session").inc()
+        for user_id in user_ids:
+            if await self._dual.is_on(user_id):
+                unregister = partial(self._unified.unregister, user_id, session_id)
+                was_online = await self._dual.write("unregister_session", user_id, unregister)
+                has_ended = has_ended or (bool(was_online) and not self._dual.writes_legacy)
+        return has_ended

@@ -1,0 +1,128 @@
+"""Finds the method that a call names, and runs it: async ones on the loop, others in a few threads, none for too long.
+
+A namespace is an object; its public methods are callable by RPC, under NAMESPACE.name. Nothing else of it is: no name
+that begins with `_`, no attribute that is no method.
+"""
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
+
+from service.domain.errors import CallTimeout, MethodNotFound
+from service.rpc.binding import BoundCall, Method, build_method
+
+# design.md: a process stays under 20 threads; what waits here is a call of a mounted namespace.
+THREADS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the envelope says beside method and arguments. `deadline`: the event loop's clock, in seconds."""
+
+    user_id: str | None
+    session_id: str | None
+    trace_id: str | None
+    deadline: float
+
+
+# The call under way, for whoever needs it below; None outside one.
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+
+
+class Dispatcher:
+    """All methods of all namespaces, read at start-up.
+
+    `namespaces` are ours and their types are checked; `mounted` are others' and taken as they are.
+    """
+
+    def __init__(self, namespaces: Mapping[str, object], mounted: Mapping[str, object] | None = None) -> None:
+        self._methods: dict[str, Method] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rpc")
+        for space, owner in namespaces.items():
+            self._add(space, owner, is_typed=True)
+        for space, owner in (mounted or {}).items():
+            self._add(space, owner, is_typed=False)
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        """By NAMESPACE.name."""
+        return self._methods
+
+    def prepare(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> BoundCall:
+        """Raises MethodNotFound or InvalidArguments; nothing has run then."""
+        found = self._methods.get(method)
+        if found is None:
+            raise MethodNotFound(method)
+        return found.bind(args, kwargs)
+
+    async def run(self, bound: BoundCall, deadline: float) -> Any:
+        """The method's answer; CallTimeout where `deadline` (the event loop's clock) passes first.
+
+        A method that runs in a thread cannot be stopped: it ends by itself, unheard.
+        """
+        scope = asyncio.timeout_at(deadline)
+        try:
+            async with scope:
+                if bound.method.is_async:
+                    return await bound()
+                answer = await self._in_thread(bound)
+                return await answer if inspect.isawaitable(answer) else answer
+        except TimeoutError:
+            # One that the method itself raised is its own failure.
+            if scope.expired():
+                raise CallTimeout(f"{bound.method.name} ran longer than it was given") from None
+            raise
+
+    async def call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, timeout_s: float = 120) -> Any:
+        """`prepare` and `run`."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        return await self.run(self.prepare(method, args, kwargs), deadline)
+
+    def close(self) -> None:
+        """What runs in a thread ends by itself; what waits for one does not start."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, bound: BoundCall) -> Any:
+        run = functools.partial(contextvars.copy_context().run, _run_contained, bound)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    def _add(self, space: str, owner: object, *, is_typed: bool) -> None:
+        for name, function in public_methods(owner):
+            path = f"{space}.{name}"
+            self._methods[path] = build_method(path, function, is_typed=is_typed)
+
+
+def _run_contained(bound: BoundCall) -> Any:
+    try:
+        return bound()
+    except (SystemExit, StopIteration) as fault:
+        # The first would end the process, the second cannot be handed to a future.
+        raise RuntimeError(f"{bound.method.name} raised {type(fault).__name__}") from fault
+
+
+def public_methods(owner: object) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Names and bound methods of an object, or the functions of a module that are its own.
+
+    Looked up without touching properties; classes and other callable attributes are no methods.
+    """
+    for name in dir(owner):
+        if name.startswith("_"):
+            continue
+        found = inspect.getattr_static(owner, name)
+        if isinstance(owner, ModuleType):
+            if inspect.isfunction(found) and found.__module__ == owner.__name__:
+                yield name, found
+        elif isinstance(found, (staticmethod, classmethod)) or inspect.isroutine(found) or _is_wrapped(found):
+            yield name, getattr(owner, name)
+
+
+def _is_wrapped(found: object) -> bool:
+    """A method behind a decorator that is no function, as functools.lru_cache makes it."""
+    return callable(found) and not inspect.isclass(found) and inspect.isfunction(getattr(found, "__wrapped__", None))

@@ -1,0 +1,95 @@
+"""Makes Valkey clients from settings. Who uses one closes it; none is made at import.
+
+`connect` gives redis-py's client: pipelines, Pub/Sub, everything. `service.store.lane` is the one for the short
+commands of every request.
+"""
+
+import asyncio
+import ssl
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from service.settings import ValkeySettings
+
+# Valkey answers in well under a millisecond on one network; a second without an answer is a fault.
+CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 2.0
+HEALTH_CHECK_S = 15
+RETRIES = 1
+
+Valkey = aioredis.Redis
+# Valkey cannot be reached, or says itself that it cannot serve now. `redis` wraps the system's own errors.
+VALKEY_DOWN = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+VALKEY_FAULTS = (*VALKEY_DOWN, OSError)
+
+
+def connect(settings: ValkeySettings, *, max_connections: int = 64, **options: Any) -> Valkey:
+    """A pooled client that decodes nothing (values are bytes) and connects at its first command.
+
+    A caller waits for a free connection as long as for an answer: more callers than connections are no fault.
+    """
+    connection: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "db": settings.db,
+        "password": settings.password,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": ANSWER_TIMEOUT_S,
+        "health_check_interval": HEALTH_CHECK_S,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), RETRIES),
+        **options,
+    }
+    if settings.tls:
+        connection |= {"connection_class": aioredis.SSLConnection, **tls_options(settings)}
+    pool = aioredis.BlockingConnectionPool(max_connections=max_connections, timeout=ANSWER_TIMEOUT_S, **connection)
+    return aioredis.Redis.from_pool(pool)
+
+
+async def end_tasks(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancels tasks that use a client, until each has ended.
+
+    Once is not enough: redis-py 8.1 loses a cancellation that comes while it greets a new connection.
+    """
+    while pending := {task for task in tasks if not task.done()}:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.1)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def tls_options(settings: ValkeySettings) -> dict[str, Any]:
+    """TLS options of redis-py's connections; without verification neither name nor chain is checked."""
+    if settings.tls_verify:
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
+    return {"ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
+
+
+def tls_context(settings: ValkeySettings) -> ssl.SSLContext | None:
+    """The same for a connection of our own; None: no TLS."""
+    if not settings.tls:
+        return None
+    context = ssl.create_default_context()
+    if not settings.tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,158 @@
+"""Where a process knows the flag from: the document in Valkey, a mounted file, the environment; kept in memory.
+
+The newest revision wins, whichever way it came, and one that is known is never given up: not when Valkey is gone, not
+for an older one that somebody wrote back. A change is heard on FLAG_CHANNEL at once, and read again every few seconds
+in case it was not. Deciding for a user is `service.domain.flag`.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from contract import flag as contract_flag
+from contract import keys
+from contract.flag import FlagAck, FlagDocument
+from service import metrics
+from service.domain import flag as rules
+from service.settings import Settings
+from service.store.client import VALKEY_FAULTS, Valkey, end_tasks
+
+log = structlog.get_logger("unified_registry")
+
+REREAD_S: Final = 2.0
+RETRY_S: Final = 0.5
+ACK_RENEW_S: Final = 30.0
+
+# For whom the call under way asked: "on" or "off"; the figures of /rpc are kept by it.
+cohort: ContextVar[str | None] = ContextVar("cohort", default=None)
+
+
+class FlagSource:
+    """The flag in force in this process. `start` needs a running loop; before it the environment alone counts."""
+
+    def __init__(self, valkey: Valkey, settings: Settings) -> None:
+        self._valkey = valkey
+        self._settings = settings
+        self._document = FlagDocument(revision=0, enabled=settings.flag_enabled)
+        self._is_told = False
+        self._file_mtime_ns: int | None = None
+        self._acknowledged: tuple[int, float] = (-1, 0.0)
+        self._following: asyncio.Task[None] | None = None
+
+    @property
+    def document(self) -> FlagDocument:
+        return self._document
+
+    @property
+    def revision(self) -> int:
+        return self._document.revision
+
+    @property
+    def routes(self) -> Mapping[str, str]:
+        """Task type → queue, as the operator wants it."""
+        return self._document.routes
+
+    @property
+    def is_debug(self) -> bool:
+        """Whether registry decisions are logged in detail."""
+        return self._document.debug or self._settings.registry_debug
+
+    @property
+    def needs_company(self) -> bool:
+        """Whether `is_on` can depend on the company, so that it is worth looking up."""
+        return rules.needs_company(self._document)
+
+    def is_on(self, user_id: str, company_id: str | None = None) -> bool:
+        """Whether the unified registry is on for a user. `company_id`: the first authorised one, None where unknown."""
+        answer = rules.is_on(self._document, user_id, company_id)
+        cohort.set("on" if answer else "off")
+        return answer
+
+    async def start(self) -> None:
+        """Reads what there is and follows it from then on. Never fails: Valkey may come later."""
+        self._read_file()
+        try:
+            async with asyncio.timeout(REREAD_S):
+                await self.reread()
+        except (*VALKEY_FAULTS, TimeoutError) as fault:
+            log.warning("flag_not_read", error=str(fault), revision=self.revision)
+        self._following = asyncio.create_task(self._follow(), name="flag")
+
+    async def stop(self) -> None:
+        if self._following is None:
+            return
+        await end_tasks(self._following)
+        try:
+            async with asyncio.timeout(1.0):
+                await self._valkey.hdel(keys.FLAG_ACKS, self._ack_field)
+        except (*VALKEY_FAULTS, TimeoutError) as fault:
+            # It ends by its age: the operator counts only acknowledgements that are renewed.
+            log.warning("flag_acknowledgement_left", error=str(fault))
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with self._valkey.pubsub(ignore_subscribe_messages=True) as subscription:
+                    await subscription.subscribe(keys.FLAG_CHANNEL)
+                    while True:
+                        await self.reread()
+                        self._read_file()
+                        await subscription.get_message(timeout=REREAD_S)
+            except VALKEY_FAULTS as fault:
+                log.warning("flag_not_followed", error=str(fault), revision=self.revision)
+            except Exception:
+                log.exception("flag_not_followed", revision=self.revision)
+            self._read_file()
+            await asyncio.sleep(RETRY_S)
+
+    async def reread(self) -> None:
+        """Reads the document in Valkey now, and acknowledges what is in force. Raises redis-py's errors."""
+        raw = await self._valkey.get(keys.FLAG)
+        if raw is not None:
+            self._take(raw, "valkey")
+        await self._acknowledge()
+
+    def _read_file(self) -> None:
+        path = Path(self._settings.flag_file)
+        try:
+            mtime_ns = path.stat().st_mtime_ns
+            if mtime_ns == self._file_mtime_ns:
+                return
+            raw = path.read_bytes()
+        except OSError:
+            # No file is mounted: the usual case outside a cluster.
+            return
+        self._file_mtime_ns = mtime_ns
+        self._take(raw, "file")
+
+    def _take(self, raw: bytes | str, source: str) -> None:
+        try:
+            document = contract_flag.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+            log.error("flag_unreadable", source=source, error=str(fault), revision=self.revision)
+            return
+        if self._is_told and document.revision <= self.revision:
+            return
+        self._document, self._is_told = document, True
+        metrics.FLAG_REVISION.set(document.revision)
+        log.info("flag_changed", source=source, revision=document.revision, enabled=document.enabled)
+
+    @property
+    def _ack_field(self) -> str:
+        return contract_flag.ack_field(self._settings.pod_name, os.getpid())
+
+    async def _acknowledge(self) -> None:
+        revision, at = self._acknowledged
+        now = time.time()
+        if revision == self.revision and now - at < ACK_RENEW_S:
+            return
+        ack = FlagAck(revision=self.revision, pod=self._settings.pod_name, seen_at=now)
+        await self._valkey.hset(keys.FLAG_ACKS, self._ack_field, msgspec.json.encode(ack))
+        self._acknowledged = (self.revision, now)

@@ -1,0 +1,190 @@
+"""The task registry: `registry:task:{task_id}`, one hash, a field per value, each change one script on that key.
+
+Every write of a worker carries its run and attempt and is refused when either is no longer the newest (fencing), so
+that a late redelivery or a worker that was thought dead changes nothing. Results lie in `result:{task_id}`, fenced
+alike. Arguments are `service.store.payloads`'.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from redis.asyncio.client import Pipeline
+
+from contract import keys
+from service.domain.tasks import COMPLETED, FAILED, QUEUED, NewTask, TaskEntry, parse_entry
+from service.store.client import Valkey
+from service.store.scripts import script
+
+_CLAIM = script("task_claim")
+_RELEASE = script("task_release")
+_BEGIN = script("task_begin")
+_WRITE = script("task_write")
+_ANNOUNCED = script("task_announced")
+_RESULT = script("result_write")
+_MEAN = script("mean_add")
+
+# A new run weighs a tenth, so that the estimate follows a change of load within some ten runs.
+NEW_RUN_WEIGHT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What came of asking for a task id. `run` holds for `claimed`, `celery_task_id` and `status` for `running`."""
+
+    outcome: Literal["claimed", "running", "taken"]
+    run: int = 0
+    celery_task_id: str = ""
+    status: str = QUEUED
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Who writes: a task's run, and the attempt at it."""
+
+    task_id: str
+    run: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of taking a run up. `stale`: the entry is another run's or gone; `ended`: this run has ended."""
+
+    outcome: Literal["begun", "ended", "stale"]
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task stands, and its result once it completed (else None)."""
+
+    entry: TaskEntry
+    result: Any
+
+
+class TaskStore:
+    """Reads and writes tasks' entries and results."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        self._valkey = valkey
+
+    async def claim(self, task: NewTask) -> Claim:
+        """Takes the id for the task's user, unless a task of that id is queued or running."""
+        fields = {
+            "task_type": task.task_type,
+            "user_id": task.user_id,
+            "company_id": task.company_id,
+            "celery_task_id": task.celery_task_id,
+            "created_at": task.created_at,
+            "max_duration": str(task.max_duration_s),
+            "priority": task.priority,
+            "status": QUEUED,
+            "progress_percent": "0",
+        }
+        arguments = (task.user_id, str(keys.TASK_QUEUED_TTL_S), *_flat(fields))
+        answer = await self._valkey.eval(_CLAIM, 1, keys.task(task.task_id), *arguments)
+        words = [word.decode() for word in answer]
+        match words:
+            case ["claimed", run]:
+                return Claim("claimed", run=int(run))
+            case ["running", celery_task_id, status]:
+                return Claim("running", celery_task_id=celery_task_id, status=status)
+        return Claim("taken")
+
+    async def release(self, task_id: str, run: int) -> None:
+        """Gives a claim back that was not queued after all."""
+        await self._valkey.eval(_RELEASE, 1, keys.task(task_id), str(run))
+
+    def add_begin(
+        self, pipeline: Pipeline, task_id: str, run: int, max_duration_s: int, fields: Mapping[str, str]
+    ) -> None:
+        """Adds taking a run up to `pipeline`; `parse_begun` takes its answer."""
+        ttl_s = str(max_duration_s + keys.TASK_GRACE_S)
+        pipeline.eval(_BEGIN, 1, keys.task(task_id), str(run), ttl_s, *_flat(fields))
+
+    def add_write(self, pipeline: Pipeline, fence: Fence, fields: Mapping[str, str]) -> None:
+        """Adds a write of a running task's fields; its answer is 0 where it was refused."""
+        pipeline.eval(_WRITE, 1, keys.task(fence.task_id), str(fence.run), str(fence.attempt), "0", *_flat(fields))
+
+    async def finish(self, fence: Fence, fields: Mapping[str, str], result: Any = None) -> bool:
+        """Ends a run, its result first; whether it was this attempt's to end.
+
+        `fields` hold `status`. Result and end go in one round trip: who sees `completed` finds the result.
+        """
+        ttl_s = str(keys.TASK_ENDED_TTL_S)
+        who = (str(fence.run), str(fence.attempt))
+        pipeline = self._valkey.pipeline(transaction=False)
+        if result is not None:
+            body = msgspec.json.encode(result)
+            pipeline.eval(_RESULT, 1, keys.task_result(fence.task_id), *who, str(keys.RESULT_TTL_S), body)
+        pipeline.eval(_WRITE, 1, keys.task(fence.task_id), *who, ttl_s, *_flat(fields))
+        answers = await pipeline.execute()
+        return bool(answers[-1])
+
+    def add_announced(self, pipeline: Pipeline, fence: Fence) -> None:
+        """Adds the note that the event of the run's end was published."""
+        pipeline.eval(_ANNOUNCED, 1, keys.task(fence.task_id), str(fence.run))
+
+    def add_duration(self, pipeline: Pipeline, task_type: str, duration_s: float) -> None:
+        """Adds a run's duration to its type's running mean."""
+        pipeline.eval(_MEAN, 1, keys.task_duration(task_type), f"{duration_s:.3f}", str(NEW_RUN_WEIGHT))
+
+    def add_read(self, pipeline: Pipeline, task_id: str) -> None:
+        """Adds the read of an entry to `pipeline`; `parse_fields` takes its answer."""
+        pipeline.hgetall(keys.task(task_id))
+
+    def add_read_mean_duration(self, pipeline: Pipeline, task_type: str) -> None:
+        """Adds the read of a type's mean duration (bytes of seconds, or None)."""
+        pipeline.get(keys.task_duration(task_type))
+
+    async def read(self, task_id: str) -> TaskEntry | None:
+        fields: dict[Any, Any] = await self._valkey.hgetall(keys.task(task_id))
+        return parse_fields(task_id, fields)
+
+    async def read_document(self, task_id: str) -> dict[str, Any] | None:
+        """The contract's task document; None for an unknown task."""
+        entry = await self.read(task_id)
+        return entry.document() if entry else None
+
+    async def read_outcome(self, task_id: str) -> Outcome | None:
+        """A task and its result; None for an unknown task. A result of another run or attempt is none."""
+        pipeline = self._valkey.pipeline(transaction=False)
+        pipeline.hgetall(keys.task(task_id))
+        pipeline.hmget(keys.task_result(task_id), "run", "attempt", "body")
+        fields, (run, attempt, body) = await pipeline.execute()
+        entry = parse_fields(task_id, fields)
+        if entry is None:
+            return None
+        is_its = body is not None and (int(run), int(attempt)) == (entry.run, entry.attempt)
+        return Outcome(entry, msgspec.json.decode(body) if is_its and entry.status == COMPLETED else None)
+
+
+def parse_begun(answer: list[Any], task_id: str, run: int) -> Begun:
+    """Reads the answer of `TaskStore.add_begin`."""
+    word, attempt = answer
+    fence = Fence(task_id, run, int(attempt))
+    match word:
+        case b"begun":
+            return Begun("begun", fence)
+        case b"ended":
+            return Begun("ended", fence)
+    return Begun("stale", fence)
+
+
+def ended_fields(status: str, percent: int, ended_at: str, error: str | None = None) -> dict[str, str]:
+    """Fields of a task that ended; `error` belongs to FAILED."""
+    fields = {"status": status, "progress_percent": str(percent), "ended_at": ended_at}
+    if status == FAILED and error:
+        fields["error"] = error
+    return fields
+
+
+def parse_fields(task_id: str, fields: Mapping[bytes, bytes]) -> TaskEntry | None:
+    """Reads the answer of HGETALL on a task's key; None where there is no task."""
+    return parse_entry(task_id, {name.decode(): value.decode() for name, value in fields.items()})
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [word for pair in fields.items() for word in pair]

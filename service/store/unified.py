@@ -1,0 +1,237 @@
+"""The unified registry in Valkey: one hash a user, one a company; each change one script on one key.
+
+What a user's change means for the company is a second change on its own key; one that is lost between the two is
+mended by the user's next call or by the cleanup (`service.store.cleanup`). Every method raises redis-py's errors.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from contract import keys
+from service.domain import unified as doc
+from service.domain.ids import DEFAULT_COMPANY
+from service.domain.unified import Registration, ServiceChange
+from service.store import sessions
+from service.store.companies import CompanyCache, KnownCompanies
+from service.store.lane import Command, Lane
+from service.store.legacy import LegacyRegistry
+from service.store.patches import Patch, Patched, parse_patched
+
+# Enough to see what ran lately; a document is read as a whole.
+HISTORY_KEPT: Final = 50
+_TTL_S: Final = keys.UNIFIED_TTL_S
+
+
+class UnifiedRegistry:
+    """Reads and writes users and companies."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._companies = CompanyCache()
+
+    # Sessions
+
+    async def register(self, registration: Registration) -> str:
+        """Writes the session; what the user's services hold stays. The answer is the user's current company."""
+        user_id = registration.user_id
+        cached = self._companies.get(user_id)
+        known = registration.company_id or (cached.current if cached else None)
+        user = _register_patch(registration).command(keys.unified_user(user_id))
+        index = sessions.build_add(registration.session_id, user_id)
+        # The company is written in the same round trip where it is known, and put right below where it had changed.
+        company = () if known is None else _join(registration, known)
+        answers = await self._lane.run(user, *index, *company)
+        _raise_first(answers)
+        previous, first = parse_patched(answers[0]).before
+        if registration.authorized_companies is not None:
+            first = next(iter(registration.authorized_companies), None)
+        current = registration.company_id or previous or _first_company(registration)
+        if current != known:
+            _raise_first(await self._lane.run(*_join(registration, current)))
+        for left in {previous, known} - {current, None}:
+            await self._leave(left or DEFAULT_COMPANY, user_id)
+        self._companies.put(user_id, KnownCompanies(first or None, current))
+        return current
+
+    async def unregister(self, user_id: str, session_id: str) -> bool:
+        """Marks the user offline, if this is still the session; whether it was."""
+        patch = Patch(
+            guard={doc.SESSION_ID: session_id, doc.STATUS: doc.ONLINE},
+            read=(doc.CURRENT_COMPANY,),
+            set={doc.STATUS: doc.OFFLINE},
+        )
+        patched = await self._patch_user(user_id, patch)
+        if patched.is_applied:
+            await self._leave(patched.before[0] or DEFAULT_COMPANY, user_id)
+        return patched.is_applied
+
+    async def adopt(self, user_id: str, now: datetime) -> bool:
+        """First touch: makes a user's entry from the legacy one, unless there is one; whether it made one."""
+        legacy = await LegacyRegistry(self._lane).read_user(user_id)
+        if legacy is None:
+            return False
+        registration = Registration(user_id, legacy.session_id, legacy.backend_route, now)
+        patched = await self._patch_user(user_id, replace(_register_patch(registration), only_if="new", read=()))
+        if patched.is_applied:
+            _raise_first(await self._lane.run(*_join(registration, DEFAULT_COMPANY)))
+        return patched.is_applied
+
+    async def heartbeat(self, user_id: str, now: datetime) -> bool:
+        """Renews the user's entry, and the company's of it; whether there was one."""
+        at = now.isoformat()
+        patch = Patch(
+            only_if="exists",
+            read=(doc.STATUS, doc.CURRENT_COMPANY, doc.SESSION_ID),
+            set={doc.LAST_HEARTBEAT: at, doc.LAST_SEEN_AT: at},
+            ttl_s=_TTL_S,
+        )
+        patched = await self._patch_user(user_id, patch)
+        status, company_id, session_id = patched.before or (None, None, None)
+        # A heartbeat that comes late does not bring a user back who has left.
+        if status == doc.ONLINE:
+            await self._lane.run(*_active(company_id or DEFAULT_COMPANY, user_id, session_id or "", at))
+        return patched.is_applied
+
+    # Services
+
+    async def update_service(self, user_id: str, change: ServiceChange) -> bool:
+        """Whether the user has an entry."""
+        patch = Patch(only_if="exists", clear=change.clear, append=change.append, set=change.set, ttl_s=_TTL_S)
+        return (await self._patch_user(user_id, patch)).is_applied
+
+    async def add_collection(self, user_id: str, collection_name: str, now: datetime) -> bool:
+        """Notes a collection, new or in use; whether the user has an entry."""
+        field = doc.COLLECTION + collection_name
+        patch = Patch(
+            only_if="exists",
+            read=(doc.CURRENT_COMPANY,),
+            append=(field,),
+            set={doc.CHROMA_HEARTBEAT: doc.encode(now.isoformat())},
+            ttl_s=_TTL_S,
+        )
+        patched = await self._patch_user(user_id, patch)
+        if patched.is_applied:
+            await self._add_to_company(patched.before[0] or DEFAULT_COMPANY, field)
+        return patched.is_applied
+
+    async def remove_collection(self, user_id: str, collection_name: str) -> bool:
+        """Whether the user has an entry. The company keeps the collection: others may use it."""
+        patch = Patch(only_if="exists", drop=(doc.COLLECTION + collection_name,), ttl_s=_TTL_S)
+        return (await self._patch_user(user_id, patch)).is_applied
+
+    async def add_active_task(self, user_id: str, company_id: str, task_id: str) -> None:
+        """Notes a task that is queued or running, with its user and its company."""
+        field = doc.TASK + task_id
+        user = Patch(only_if="exists", append=(field,), ttl_s=_TTL_S)
+        answers = await self._lane.run(
+            user.command(keys.unified_user(user_id)),
+            _company_patch(company_id, append=(field,)).command(keys.company(company_id)),
+        )
+        _raise_first(answers)
+        if not parse_patched(answers[0]).is_applied and await self.adopt(user_id, datetime.now(UTC)):
+            await self._patch_user(user_id, user)
+
+    async def remove_active_task(self, user_id: str, company_id: str, task_id: str, *, has_ended: bool = False) -> None:
+        """Forgets a task; `has_ended`: it goes to the user's history, for it ran."""
+        field = doc.TASK + task_id
+        ended = (doc.HISTORY + doc.encode(task_id),) if has_ended else ()
+        user = Patch(only_if="exists", drop=(field,), append=ended, keep={doc.HISTORY: HISTORY_KEPT} if ended else {})
+        answers = await self._lane.run(
+            user.command(keys.unified_user(user_id)), ("HDEL", keys.company(company_id), field)
+        )
+        _raise_first(answers)
+
+    # Reading
+
+    async def read_user(self, user_id: str) -> dict[str, Any] | None:
+        """The contract's user document; None: no entry."""
+        return doc.build_user_document(await self._fields(keys.unified_user(user_id)))
+
+    async def read_company(self, company_id: str) -> dict[str, Any] | None:
+        """The contract's company document; None: no entry."""
+        return doc.build_company_document(company_id, await self._fields(keys.company(company_id)))
+
+    async def first_company(self, user_id: str) -> str | None:
+        """The user's first authorised company, at most a minute old; None: unknown."""
+        return (await self._companies_of(user_id)).first
+
+    async def current_company(self, user_id: str) -> str:
+        """The user's current company, at most a minute old; `default` where nothing is known."""
+        return (await self._companies_of(user_id)).current or DEFAULT_COMPANY
+
+    async def _companies_of(self, user_id: str) -> KnownCompanies:
+        known = self._companies.get(user_id)
+        if known is None:
+            fields = (doc.FIRST_COMPANY, doc.CURRENT_COMPANY)
+            values = await self._lane.ask("HMGET", keys.unified_user(user_id), *fields)
+            first, current = (value.decode() if value else None for value in values)
+            known = KnownCompanies(first, current)
+            self._companies.put(user_id, known)
+        return known
+
+    async def _fields(self, key: str) -> dict[str, str]:
+        words = [word.decode() for word in await self._lane.ask("HGETALL", key)]
+        return dict(zip(words[::2], words[1::2], strict=True))
+
+    async def _patch_user(self, user_id: str, patch: Patch) -> Patched:
+        return parse_patched(await self._lane.ask(*patch.command(keys.unified_user(user_id))))
+
+    async def _add_to_company(self, company_id: str, field: str) -> None:
+        await self._lane.ask(*_company_patch(company_id, append=(field,)).command(keys.company(company_id)))
+
+    async def _leave(self, company_id: str, user_id: str) -> None:
+        await self._lane.ask("HDEL", keys.company(company_id), doc.USER + user_id)
+
+
+def _register_patch(registration: Registration) -> Patch:
+    values = {
+        doc.USER_ID: registration.user_id,
+        doc.SESSION_ID: registration.session_id,
+        doc.BACKEND_ROUTE: registration.backend_route,
+        doc.LAST_SEEN_AT: registration.at,
+        doc.LAST_HEARTBEAT: registration.at,
+        doc.STATUS: doc.ONLINE,
+    }
+    if registration.company_id is not None:
+        values[doc.CURRENT_COMPANY] = registration.company_id
+    authorized = registration.authorized_companies
+    if authorized is not None:
+        values[doc.FIRST_COMPANY] = authorized[0] if authorized else ""
+    return Patch(
+        read=(doc.CURRENT_COMPANY, doc.FIRST_COMPANY),
+        clear=() if authorized is None else (doc.AUTHORIZED, doc.ROLE_IN),
+        append=tuple(doc.AUTHORIZED + company for company in authorized or ()),
+        set=values | {doc.ROLE_IN + company: doc.ROLE for company in authorized or ()},
+        default={doc.CURRENT_COMPANY: _first_company(registration)},
+        ttl_s=_TTL_S,
+    )
+
+
+def _first_company(registration: Registration) -> str:
+    return registration.authorized_companies[0] if registration.authorized_companies else DEFAULT_COMPANY
+
+
+def _join(registration: Registration, company_id: str) -> tuple[Command, ...]:
+    return _active(company_id, registration.user_id, registration.session_id, registration.at)
+
+
+def _active(company_id: str, user_id: str, session_id: str, at: str) -> tuple[Command, ...]:
+    values = {doc.USER + user_id: doc.build_active_user(session_id, at)}
+    return (_company_patch(company_id, values=values).command(keys.company(company_id)),)
+
+
+def _company_patch(company_id: str, *, values: dict[str, str] | None = None, append: tuple[str, ...] = ()) -> Patch:
+    created = {
+        doc.COMPANY_ID: company_id,
+        doc.COMPANY_NAME: company_id,
+        doc.CREATED_AT: datetime.now(UTC).isoformat(),
+    }
+    return Patch(set=values or {}, default=created, append=append, ttl_s=_TTL_S)
+
+
+def _raise_first(answers: list[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer

@@ -1,0 +1,45 @@
+"""Runs beat: one process that enqueues each chore when it is due."""
+
+from typing import Any, cast
+
+from celery import signals
+from celery.beat import PersistentScheduler
+
+from service.logs import set_up_logs
+from service.settings import Settings
+from service.worker.app import make_app
+from service.worker.pulse import touch
+
+
+def run_beat(settings: Settings) -> int:
+    """Enqueues until it is told to stop; the answer is the process's exit code."""
+    set_up_logs(settings.log_level)
+    touch(settings.heartbeat_file)
+    signals.setup_logging.connect(lambda **_: None, weak=False)
+    app = make_app(settings)
+    beat = app.Beat(
+        loglevel=settings.log_level,
+        schedule=settings.beat_schedule_file,
+        scheduler_cls=cast(str, _scheduler(settings)),  # Celery takes a class too
+        quiet=True,
+        # A read-only root file system has no place for it, and a container runs one process.
+        pidfile=None,
+    )
+    beat.run()
+    return 0
+
+
+def _scheduler(settings: Settings) -> type[PersistentScheduler]:
+    class Scheduler(PersistentScheduler):
+        """Touches the heartbeat file at each look at the schedule, and while the broker is away."""
+
+        def tick(self, *args: Any, **kwargs: Any) -> float:
+            touch(settings.heartbeat_file)
+            return float(super().tick(*args, **kwargs))
+
+        def _ensure_connected(self) -> Any:
+            return self.connection.ensure_connection(
+                lambda _error, _interval: touch(settings.heartbeat_file), self.app.conf.broker_connection_max_retries
+            )
+
+    return Scheduler

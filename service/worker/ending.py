@@ -1,0 +1,107 @@
+"""How a run ends: result and status first, then the event that says so, then what is no longer needed goes.
+
+Whoever dies in between is followed by a redelivery of the message, which finds the run ended and tells of it late.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from service.domain.events import TASK_PROGRESS, Event
+from service.domain.progress import Step, build_progress
+from service.domain.tasks import COMPLETED, FAILED, TaskEntry
+from service.store.client import VALKEY_FAULTS
+from service.store.tasks import Fence, ended_fields
+from service.worker.services import Services
+
+log = structlog.get_logger("pinnokio.worker")
+T = TypeVar("T")
+
+# A result is worth waiting for: Valkey restarts, fails over, or is full for a while.
+END_PATIENCE_S: Final = 120.0
+RETRY_EVERY_S: Final = 0.25
+
+
+async def patiently(operation: Callable[[], Awaitable[T]], patience_s: float = END_PATIENCE_S) -> T:
+    """`operation`'s answer, tried again while Valkey is away, for `patience_s` at most; then its fault."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return await operation()
+        except VALKEY_FAULTS:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(RETRY_EVERY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: with a result, or with an error for its user. `step`: the last that was done, None for none.
+
+    `duration_s` None: not known, and not taken into the type's mean; `resources`: fields of what was used.
+    """
+
+    step: str | None
+    result: Mapping[str, Any] | None = None
+    error: str | None = None
+    duration_s: float | None = None
+    resources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        return COMPLETED if self.error is None else FAILED
+
+    @property
+    def percent(self) -> int:
+        """0 for a failure, in the event and so in the registry too: that is the contract's word."""
+        return 100 if self.error is None else 0
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        return {"error": self.error} if self.error is not None else self.result or {}
+
+
+async def end_run(services: Services, entry: TaskEntry, fence: Fence, ending: Ending) -> bool:
+    """Ends a run and tells of it; False where it was no longer this attempt's to end."""
+    now = datetime.now(UTC).isoformat()
+    fields = ended_fields(ending.status, ending.percent, now, ending.error) | dict(ending.resources)
+    if not await patiently(lambda: services.tasks.finish(fence, fields, ending.result)):
+        return False
+    await patiently(lambda: _announce(services, entry, fence, ending))
+    await patiently(lambda: _tidy_up(services, entry, fence))
+    log.info("task_ended", status=ending.status, error=ending.error, duration_s=ending.duration_s)
+    return True
+
+
+async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
+    """Tells of the end of a run whose worker died before it did; where it was told, does nothing."""
+    if entry.is_announced:
+        log.info("task_message_ignored", reason="its run has ended")
+        return
+    outcome = await patiently(lambda: services.tasks.read_outcome(entry.task_id))
+    ending = Ending(entry.current_step, result=outcome.result if outcome else None, error=entry.error)
+    await patiently(lambda: _announce(services, entry, fence, ending))
+    await patiently(lambda: _tidy_up(services, entry, fence))
+    log.info("task_end_told_late", status=entry.status)
+
+
+async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: Ending) -> None:
+    """Publishes the event and notes that it was, in one round trip."""
+    step = Step(ending.step, ending.percent) if ending.step else None
+    payload = build_progress(entry.task_id, ending.status, step, ending.data) | {"progress": ending.percent}
+    pipeline = services.valkey.pipeline(transaction=False)
+    services.events.add_publish(pipeline, Event(TASK_PROGRESS, entry.user_id, payload, datetime.now(UTC)))
+    services.tasks.add_announced(pipeline, fence)
+    if ending.status == COMPLETED and ending.duration_s is not None:
+        services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)
+    await pipeline.execute()
+
+
+async def _tidy_up(services: Services, entry: TaskEntry, fence: Fence) -> None:
+    await services.payloads.delete(fence.task_id, fence.run)
+    await services.unified.remove_active_task(entry.user_id, entry.company_id, entry.task_id, has_ended=True)

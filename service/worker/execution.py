@@ -1,0 +1,195 @@
+"""One run of a task, from taking it up to its end: handler, a write and an event a step, result or failure.
+
+Each write is fenced; when one is refused another attempt has taken over, and this one stops without a trace.
+`service.worker.ending` owns the end.
+"""
+
+import resource
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from service.domain.events import TASK_PROGRESS, Event
+from service.domain.progress import Step, build_progress, estimate_completion
+from service.domain.tasks import PROCESSING, STARTED, TaskEntry
+from service.store.client import VALKEY_FAULTS
+from service.store.payloads import parse as parse_payload
+from service.store.tasks import Begun, Fence, parse_begun, parse_fields
+from service.worker.bridge import Bridge, TimeIsUp
+from service.worker.ending import Ending, end_run, patiently, tell_late
+from service.worker.framework import Arguments, TaskFailure, TaskKind
+from service.worker.services import Services
+
+log = structlog.get_logger("pinnokio.worker")
+
+# A step that cannot be told is skipped after this long: the work goes on, and the next step says more.
+STEP_PATIENCE_S: Final = 10.0
+PAGE_MB: Final = resource.getpagesize() / (1024 * 1024)
+
+UNEXPECTED: Final = "the task failed unexpectedly; the error is in the worker's log"
+LOST_ARGUMENTS: Final = "the task's arguments are no longer there; start it again"
+OUT_OF_MEMORY: Final = "the task needed more memory than its worker has"
+
+
+class Superseded(BaseException):
+    """A write was refused: another attempt or run has taken over. No `Exception`, so that no handler catches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a run is taken up with. `arguments` None: they are gone; `mean_s` None: none of this type has ended yet."""
+
+    begun: Begun
+    entry: TaskEntry | None
+    arguments: Arguments | None
+    mean_s: float | None
+
+
+async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> None:
+    """Runs a task once. A message whose run has ended, or is not the registry's, has no effect.
+
+    Raises one of VALKEY_FAULTS where Valkey stayed away: the message then goes back to its queue.
+    """
+    services = bridge.services
+    taken = await patiently(lambda: _take_up(kind, task_id, run, services))
+    entry, fence = taken.entry, taken.begun.fence
+    if taken.begun.outcome == "stale" or entry is None:
+        log.warning("task_message_ignored", reason="its run is not the registry's")
+    elif taken.begun.outcome == "ended":
+        await tell_late(services, entry, fence)
+    else:
+        try:
+            await _work(Run(kind, entry, fence, services, taken.mean_s), taken.arguments, bridge)
+        except Superseded:
+            log.warning("task_superseded", attempt=fence.attempt)
+
+
+async def _take_up(kind: TaskKind, task_id: str, run: int, services: Services) -> _Taken:
+    """Takes the run up and reads what it needs, in one round trip."""
+    pipeline = services.valkey.pipeline(transaction=False)
+    fields = {"worker_id": services.worker_id, "started_at": datetime.now(UTC).isoformat()}
+    services.tasks.add_begin(pipeline, task_id, run, kind.max_duration_s, fields)
+    services.tasks.add_read(pipeline, task_id)
+    services.payloads.add_read(pipeline, task_id)
+    services.tasks.add_read_mean_duration(pipeline, kind.name)
+    begun, entry, payload, mean = await pipeline.execute()
+    return _Taken(
+        parse_begun(begun, task_id, run),
+        parse_fields(task_id, entry),
+        parse_payload(payload, run),
+        float(mean) if mean else None,
+    )
+
+
+async def _work(run: "Run", arguments: Arguments | None, bridge: Bridge) -> None:
+    """Cases of a failure in order: arguments gone; the handler's own word; the soft limit; anything unexpected."""
+    if arguments is None:
+        await run.fail(LOST_ARGUMENTS)
+        return
+    try:
+        result = await bridge.within_limit(_call(run, arguments))
+    except TaskFailure as failure:
+        await run.fail(str(failure))
+    except TimeIsUp:
+        log.warning("task_over_its_limit", duration_s=run.duration_s)
+        await run.fail(f"the task was stopped after {round(run.duration_s)} s, its time limit")
+    except MemoryError:
+        await run.fail(OUT_OF_MEMORY)
+    except Exception:
+        log.exception("task_failed_unexpectedly")
+        await run.fail(UNEXPECTED)
+    else:
+        await run.complete(result)
+
+
+async def _call(run: "Run", arguments: Arguments) -> dict[str, Any]:
+    result = await run.kind.handler(run, arguments)
+    # A result that is no JSON is the handler's error, found here where it is still told as one.
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(result))
+    return decoded
+
+
+class Run:
+    """A run that this process has taken up; the handler's TaskContext."""
+
+    def __init__(
+        self, kind: TaskKind, entry: TaskEntry, fence: Fence, services: Services, mean_s: float | None
+    ) -> None:
+        self.kind = kind
+        self._entry = entry
+        self._fence = fence
+        self._services = services
+        self._step: str | None = None
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        expected = estimate_completion(datetime.now(UTC), mean_s)
+        self._expected = expected.isoformat() if expected else None
+
+    @property
+    def task_id(self) -> str:
+        return self._fence.task_id
+
+    @property
+    def user_id(self) -> str:
+        return self._entry.user_id
+
+    @property
+    def company_id(self) -> str:
+        return self._entry.company_id
+
+    @property
+    def namespace(self) -> str:
+        return self._entry.namespace
+
+    @property
+    def services(self) -> Services:
+        return self._services
+
+    @property
+    def duration_s(self) -> float:
+        return round(time.monotonic() - self._wall, 3)
+
+    async def step_done(self, name: str, percent: int, data: dict[str, Any] | None = None) -> None:
+        """Writes the step down and publishes it, in one round trip. Raises Superseded."""
+        status = PROCESSING if self._step else STARTED
+        self._step = name
+        payload = build_progress(self.task_id, status, Step(name, percent), data)
+        event = Event(TASK_PROGRESS, self.user_id, payload, datetime.now(UTC))
+        fields = {"current_step": name, "progress_percent": str(percent), **self._resources()}
+
+        async def tell() -> bool:
+            pipeline = self._services.valkey.pipeline(transaction=False)
+            self._services.tasks.add_write(pipeline, self._fence, fields)
+            self._services.events.add_publish(pipeline, event)
+            return bool((await pipeline.execute())[0])
+
+        try:
+            is_ours = await patiently(tell, STEP_PATIENCE_S)
+        except VALKEY_FAULTS as fault:
+            log.warning("task_step_not_told", step=name, error=repr(fault))
+            return
+        if not is_ours:
+            raise Superseded
+
+    async def complete(self, result: dict[str, Any]) -> None:
+        await self._end(Ending(self._step, result=result, duration_s=self.duration_s, resources=self._resources()))
+
+    async def fail(self, error: str) -> None:
+        await self._end(Ending(self._step, error=error, duration_s=self.duration_s, resources=self._resources()))
+
+    async def _end(self, ending: Ending) -> None:
+        if not await end_run(self._services, self._entry, self._fence, ending):
+            raise Superseded
+
+    def _resources(self) -> dict[str, str]:
+        cpu = (time.process_time() - self._cpu) / max(time.monotonic() - self._wall, 0.001)
+        fields = {"memory_usage": f"{_resident_mb()}MB", "cpu_usage": f"{round(100 * cpu)}%"}
+        return fields | ({"estimated_completion": self._expected} if self._expected else {})
+
+
+def _resident_mb() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - pathlib costs more than the read
+        return round(int(statm.read().split()[1]) * PAGE_MB)

@@ -1,0 +1,95 @@
+"""Runs a worker container: one parent process that consumes, and a child a slot that works."""
+
+import contextlib
+import gc
+import os
+import sys
+from typing import Any
+
+from billiard.util import get_pdeathsig  # type: ignore[attr-defined]
+from celery import Celery, bootsteps, signals
+from celery.worker import state
+
+from service.logs import set_up_logs
+from service.settings import Settings
+from service.worker.app import close_bridge, make_app, open_bridge
+from service.worker.framework import preload
+from service.worker.pulse import BEAT_S, Load, Pulse, touch
+from service.worker.services import worker_name
+
+
+def run_worker(settings: Settings) -> int:
+    """Consumes until it is told to stop; the answer is the process's exit code."""
+    set_up_logs(settings.log_level)
+    touch(settings.heartbeat_file)
+    app = make_app(settings)
+    _connect_signals(settings)
+    pulses: list[Pulse] = []
+    app.steps["worker"].add(_pulse_step(settings, pulses))
+    preload(settings.celery_queues, settings.task_routes)
+    with contextlib.suppress(OSError):
+        # Each child asks the kernel to die with its parent, through cffi, whose C parser weighs 12 MB: here it is made
+        # once and shared.
+        get_pdeathsig()
+    worker = _make_worker(app, settings)
+    try:
+        worker.start()
+    finally:
+        for pulse in pulses:
+            pulse.stop()
+    return int(worker.exitcode or 0)
+
+
+def _make_worker(app: Celery, settings: Settings) -> Any:
+    return app.Worker(
+        hostname=f"celery@{worker_name(settings)}-{os.getpid()}",
+        queues=settings.celery_queues,
+        concurrency=settings.celery_concurrency,
+        loglevel=settings.log_level,
+        pool_cls="prefork",
+        # Workers need not know each other: each of these is a message a worker to every other, and a key in Valkey.
+        without_mingle=True,
+        without_gossip=True,
+        quiet=True,
+    )
+
+
+def _connect_signals(settings: Settings) -> None:
+    # A receiver for this signal keeps Celery from setting up logs of its own.
+    signals.setup_logging.connect(lambda **_: None, weak=False)
+    # What is loaded before a fork is shared with the child; a collection in the child would copy its pages.
+    signals.worker_before_create_process.connect(lambda **_: gc.freeze(), weak=False)
+    signals.worker_process_init.connect(lambda **_: open_bridge(settings), weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: close_bridge(), weak=False)
+
+
+def _pulse_step(settings: Settings, pulses: list[Pulse]) -> type[bootsteps.StartStopStep]:
+    class PulseStep(bootsteps.StartStopStep):
+        """Starts the pulse beside the pool, and lets the event loop tick it."""
+
+        requires = ("celery.worker.components:Pool", "celery.worker.components:Hub")
+
+        def start(self, worker: Any) -> None:
+            pulse = Pulse(
+                settings,
+                load=lambda: Load(len(state.active_requests), worker.pool.num_processes),
+                is_connecting=lambda: getattr(worker.consumer, "connection", None) is None,
+                is_stopping=lambda: state.should_stop is not None or state.should_terminate is not None,
+            )
+            pulses.append(pulse)
+            pulse.start()
+
+        def register_with_event_loop(self, _worker: Any, hub: Any) -> None:
+            for pulse in pulses:
+                hub.call_repeatedly(BEAT_S, pulse.tick)
+
+    return PulseStep
+
+
+def main() -> None:
+    """`python -m service.worker.main`: a worker by the environment, without the other parts' imports."""
+    sys.exit(run_worker(Settings.from_env(os.environ)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""A real Celery worker in a process of its own, and a user who starts tasks and hears of them on Redis."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from service.rpc.starting import StartRequest, TaskStarter
+from service.rpc.task import TaskNamespace
+from service.settings import Settings
+from service.store.client import Valkey, connect
+from service.store.flag import FlagSource
+from service.store.lane import Lane
+from service.store.queue import TaskQueue
+from service.store.tasks import TaskStore
+from service.store.unified import UnifiedRegistry
+from tests.service.conftest import settings_for
+from tests.service.valkey_server import RunningValkey
+
+READY_S = 20.0
+EVENT_S = 15.0
+ROOT = Path(__file__).parents[2]
+
+
+class Worker:
+    """One worker process; its JSON lines are in `log`."""
+
+    def __init__(self, valkey: RunningValkey, folder: Path, module: str, environ: Mapping[str, str]) -> None:
+        self.log = folder / "worker.log"
+        self.heartbeat = folder / "heartbeat"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", module],
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "LISTENERS_REDIS_HOST": "127.0.0.1",
+                    "LISTENERS_REDIS_PORT": str(valkey.port),
+                    "CELERY_CONCURRENCY": "1",
+                    "CELERY_QUEUES": "default,computation,maintenance",
+                    "WORKER_HEARTBEAT_FILE": str(self.heartbeat),
+                    "BEAT_SCHEDULE_FILE": str(folder / "schedule"),
+                    **environ,
+                },
+            )
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged, without what is no JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """Its lines whose event holds `event` and whose fields are `fields`."""
+        return [line for line in self.lines() if event in line["event"] and fields.items() <= line.items()]
+
+    def wait_for(self, event: str) -> None:
+        until = time.monotonic() + READY_S
+        while not self.logged(event):
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"no {event!r} from the worker:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        """Lets it end as Kubernetes does; the answer is its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(READY_S)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def running_worker(valkey: RunningValkey, folder: Path, **environ: str) -> Iterator[Worker]:
+    """A worker that is ready, with the test's own task types."""
+    worker = Worker(valkey, folder, "tests.service.task_types", environ)
+    try:
+        worker.wait_for(" ready.")
+        yield worker
+    finally:
+        worker.stop()
+
+
+class User:
+    """Starts tasks, and hears the events on the contract's channel."""
+
+    def __init__(self, user_id: str, valkey: Valkey, settings: Settings) -> None:
+        self.user_id = user_id
+        self.valkey = valkey
+        self.settings = settings
+        self.lane = Lane(settings.valkey)
+        self.tasks = TaskStore(valkey)
+        self.queue = TaskQueue(settings)
+        self.flag = FlagSource(valkey, settings)
+        unified = UnifiedRegistry(self.lane)
+        self.rpc = TaskNamespace(self.tasks, self.queue, unified, self.flag, valkey=valkey, settings=settings)
+        self.starter = TaskStarter(valkey, settings, self.tasks, self.queue, unified, self.flag)
+        self.channel = valkey.pubsub(ignore_subscribe_messages=True)
+
+    async def start(self, task_type: str, task_id: str, user_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+        return await self.starter.start(
+            StartRequest(task_type, task_id, user_id or self.user_id, arguments, {"job_id": task_id})
+        )
+
+    async def next_event(self) -> dict[str, Any]:
+        async with asyncio.timeout(EVENT_S):
+            while True:
+                message = await self.channel.get_message(timeout=1.0)
+                if message is not None:
+                    event: dict[str, Any] = json.loads(message["data"])
+                    return event
+
+    async def events_until_end(self, task_id: str) -> list[dict[str, Any]]:
+        """Events of one task, its last one included."""
+        events = []
+        while True:
+            event = await self.next_event()
+            if event["payload"]["task_id"] == task_id:
+                events.append(event)
+                if event["payload"]["status"] in ("completed", "failed"):
+                    return events
+
+    async def close(self) -> None:
+        await self.channel.aclose()  # type: ignore[no-untyped-call]
+        await self.queue.close()
+        await self.lane.close()
+
+
+@asynccontextmanager
+async def listening_user(user_id: str, server: RunningValkey, **environ: str) -> AsyncIterator[User]:
+    """A user for whom the unified registry is on, unless `environ` says otherwise."""
+    settings = settings_for(server.settings, **{"UNIFIED_REGISTRY_ENABLED": "true", **environ})
+    valkey = connect(settings.valkey)
+    user = User(user_id, valkey, settings)
+    await user.channel.subscribe(f"{settings.channel_prefix}{user_id}")
+    try:
+        yield user
+    finally:
+        await user.close()
+        await valkey.aclose()

@@ -1,0 +1,149 @@
+"""The connection that all requests share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.exceptions import AuthenticationError, ClusterCrossSlotError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from service.settings import ValkeySettings
+from service.store.lane import Lane
+from tests.service.valkey_server import RunningValkey, free_port, running_valkey
+from tests.service.waiting import eventually
+
+
+def settings_at(port: int, password: str | None = None, db: int = 0) -> ValkeySettings:
+    return ValkeySettings("127.0.0.1", port, db, tls=False, tls_verify=False, password=password)
+
+
+async def test_each_caller_gets_its_own_answers(lane: Lane) -> None:
+    async def one(number: int) -> None:
+        key = f"key-{number}"
+        answers = await lane.run(("SET", key, number), ("GET", key), ("INCR", key))
+        assert answers == [b"OK", str(number).encode(), number + 1]
+
+    await asyncio.gather(*(one(number) for number in range(500)))
+
+
+async def test_an_error_answer_stands_in_its_place(lane: Lane) -> None:
+    answers = await lane.run(("SET", "text", "a"), ("INCR", "text"), ("GET", "text"), ("MGET", "one", "other"))
+    assert answers[0::2] == [b"OK", b"a"]
+    assert isinstance(answers[1], ResponseError)
+    assert isinstance(answers[3], ClusterCrossSlotError)
+    with pytest.raises(ResponseError, match="not an integer"):
+        await lane.ask("INCR", "text")
+
+
+async def test_nothing_asked_nothing_answered(lane: Lane) -> None:
+    assert await lane.run() == []
+
+
+async def test_a_caller_that_leaves_disturbs_nobody(lane: Lane) -> None:
+    await lane.ask("PING")
+    leaving = asyncio.create_task(lane.ask("GET", "a"))
+    staying = asyncio.create_task(lane.ask("PING"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == b"PONG"
+    assert leaving.cancelled() or await asyncio.gather(leaving, return_exceptions=True)
+
+
+async def test_password() -> None:
+    with running_valkey(password="open-sesame", cluster=False) as server:
+        right = Lane(server.settings)
+        assert await right.ask("PING") == b"PONG"
+        await right.close()
+        wrong = Lane(settings_at(server.port, "wrong"))
+        with pytest.raises(RedisConnectionError, match="WRONGPASS"):
+            await wrong.ask("PING")
+        await wrong.close()
+        none = Lane(settings_at(server.port))
+        with pytest.raises(AuthenticationError):
+            await none.ask("PING")
+        await none.close()
+
+
+async def test_database(own_valkey: RunningValkey) -> None:
+    third = Lane(settings_at(own_valkey.port, db=3))
+    await third.ask("SET", "a", "b")
+    await third.close()
+    with own_valkey.client() as client:
+        assert client.get("a") is None
+
+
+async def test_nobody_there_fails_at_once() -> None:
+    lane = Lane(settings_at(free_port()))
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    faults = await asyncio.gather(*(lane.ask("PING") for _ in range(100)), return_exceptions=True)
+    assert all(isinstance(fault, RedisConnectionError) for fault in faults)
+    assert loop.time() - started < 1
+    await lane.close()
+
+
+async def test_heals_after_a_restart(own_valkey: RunningValkey) -> None:
+    lane = Lane(own_valkey.settings)
+    assert await lane.ask("PING") == b"PONG"
+    own_valkey.stop()
+    with pytest.raises(RedisError):
+        await lane.ask("PING")
+    own_valkey.start()
+
+    async def answers() -> bool:
+        try:
+            return bool(await lane.ask("PING") == b"PONG")
+        except RedisError:
+            return False
+
+    await eventually(answers, deadline_s=5)
+    await lane.close()
+
+
+class StandIn(asyncio.Protocol):
+    """A server that is no Valkey: says its greeting and hears nothing."""
+
+    def __init__(self, greeting: bytes, connections: list[asyncio.Transport]) -> None:
+        self._greeting = greeting
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._connections.append(transport)
+        transport.write(self._greeting)
+
+
+@asynccontextmanager
+async def stand_in(says: bytes = b"") -> AsyncIterator[tuple[int, list[asyncio.Transport]]]:
+    """Port and connections of a server that answers every connection with `says`."""
+
+    connections: list[asyncio.Transport] = []
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: StandIn(says, connections), "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1], connections
+    server.close()
+    for connection in connections:
+        connection.abort()
+    await server.wait_closed()
+
+
+async def test_a_silent_server_is_given_up() -> None:
+    """All who wait fail together, and the next opens a new connection."""
+    async with stand_in() as (port, connections):
+        lane = Lane(settings_at(port), answer_timeout_s=0.1)
+        faults = await asyncio.gather(*(lane.ask("PING") for _ in range(3)), return_exceptions=True)
+        assert all(isinstance(fault, RedisTimeoutError) for fault in faults)
+        with pytest.raises(RedisTimeoutError):
+            await lane.ask("PING")
+        await eventually(lambda: len(connections) == 2)
+        await lane.close()
+
+
+async def test_rubbish_is_a_broken_connection() -> None:
+    async with stand_in(b"HTTP/1.1 400 Bad Request\r\n\r\n") as (port, _):
+        lane = Lane(settings_at(port))
+        with pytest.raises(RedisConnectionError):
+            await lane.ask("PING")
+        await lane.close()
