@@ -1,0 +1,25 @@
+{{/* What the operator may do in a namespace that it watches: controller/model/kinds.py, which a test compares with this. */}}
+{{- define "pinnokio.watchedRules" -}}
+- apiGroups: [pinnokio.io]
+  resources: [pinnokioservices]
+  verbs: [get, list, watch]
+- apiGroups: [pinnokio.io]
+  resources: [pinnokioservices/status]
+  verbs: [patch]
+# Asked for where the cluster enforces that who sets an owner may also hold up its deletion.
+- apiGroups: [pinnokio.io]
+  resources: [pinnokioservices/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [services, configmaps, secrets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end -}}

@@ -1,0 +1,76 @@
+"""Carries a plan out: server-side apply, removal, status. Answers go into the store before the watch brings them."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from controller.cluster.client import KubernetesApi
+from controller.cluster.store import Store
+from controller.model.base import JsonObject
+from controller.model.errors import ApiRefused
+from controller.model.kinds import SERVICE_RESOURCE
+from controller.model.observed import ObjectRef, ObservedObject, Refusal
+from controller.model.service import PinnokioService, ServiceKey
+from controller.model.status import Status
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Applier:
+    """`settled`: version at which an object was applied last, so that a difference which cannot be put right
+    (the API server writes a value in its own way) is not applied for ever."""
+
+    api: KubernetesApi
+    store: Store
+    settled: dict[ServiceKey, dict[ObjectRef, str]] = field(default_factory=dict)
+
+    async def read_live(self, key: ServiceKey, refs: Iterable[ObjectRef]) -> list[JsonObject]:
+        """Objects that no watch has shown yet and that may be there all the same."""
+        found = await asyncio.gather(*(self.api.get(ref.kind, key.namespace, ref.name) for ref in refs))
+        return [document for document in found if document is not None]
+
+    async def is_current(self, service: PinnokioService) -> bool:
+        """Whether the PinnokioService is still there, the same one, and not going."""
+        live = await self.api.get(SERVICE_RESOURCE, service.key.namespace, service.key.name)
+        return (
+            live is not None and live["metadata"]["uid"] == service.uid and "deletionTimestamp" not in live["metadata"]
+        )
+
+    async def apply(
+        self, key: ServiceKey, ref: ObjectRef, manifest: JsonObject, removal: JsonObject | None
+    ) -> Refusal | None:
+        """None: done. Raises what a later try may mend."""
+        try:
+            if removal is not None:
+                await self.api.patch(ref.kind, key.namespace, ref.name, removal)
+            answer = await self.api.apply(manifest)
+        except ApiRefused as error:
+            log.warning("%s of %s was refused: %s", ref, key, error)
+            return Refusal(ref, error.reason, error.message)
+        self.settled.setdefault(key, {})[ref] = str(answer["metadata"]["resourceVersion"])
+        self.store.put(answer)
+        return None
+
+    async def remove(self, key: ServiceKey, seen: ObservedObject) -> None:
+        self.settled.get(key, {}).pop(seen.ref, None)
+        await self.api.delete(seen.ref.kind, key.namespace, seen.ref.name, seen.uid)
+
+    async def write_status(self, service: PinnokioService, status: Status) -> JsonObject:
+        """The PinnokioService as it stands then. Raises ApiNotFound or ApiConflict where it is gone or another."""
+        return await self.api.apply_status(
+            {
+                "apiVersion": SERVICE_RESOURCE.api_version,
+                "kind": SERVICE_RESOURCE.name,
+                "metadata": {
+                    "name": service.key.name,
+                    "namespace": service.key.namespace,
+                    "uid": service.uid,
+                },
+                "status": status.as_json(),
+            }
+        )
+
+    def forget(self, key: ServiceKey) -> None:
+        self.settled.pop(key, None)

@@ -1,0 +1,102 @@
+"""The flag's part of a reconcile: what stands in Valkey, and putting there what should."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from contract import kubernetes
+from contract.flag import FlagDocument
+from controller.cluster.events import EventWriter
+from controller.cluster.flag import Endpoint, FlagPublisher
+from controller.manifests.target import GeneratedSecret, Target, valkey_name
+from controller.model.errors import ValkeyUnavailable
+from controller.model.kinds import SERVICE, STATEFUL_SET
+from controller.model.observed import Observed
+from controller.model.service import PinnokioService, ServiceKey
+from controller.model.spec import PinnokioServiceSpec
+
+# What someone else wrote into Valkey is put back within this time; it costs the API server nothing.
+LOOK_AGAIN: Final = timedelta(seconds=30)
+RETRY: Final = timedelta(seconds=3)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagState:
+    """`endpoint` None: there is no Valkey to ask yet. `document` None: none stands there; `known` tells whether
+    that was seen or could not be."""
+
+    endpoint: Endpoint | None = None
+    known: bool = False
+    document: FlagDocument | None = None
+
+    def next_look(self, *, paused: bool) -> timedelta | None:
+        """None: there is nothing to look at; its coming starts a reconcile of its own."""
+        if self.endpoint is None:
+            return None
+        return LOOK_AGAIN if self.known or paused else RETRY
+
+
+class FlagKeeper:
+    """Keeps Valkey's flag document what the spec says. Valkey away is no failure: the mounted file serves."""
+
+    def __init__(self, publisher: FlagPublisher, events: EventWriter) -> None:
+        self._publisher = publisher
+        self._events = events
+
+    async def read(
+        self, key: ServiceKey, spec: PinnokioServiceSpec, secret: GeneratedSecret | None, observed: Observed
+    ) -> FlagState:
+        endpoint = find_endpoint(key, spec, secret, observed)
+        if endpoint is None:
+            return FlagState()
+        try:
+            return FlagState(endpoint, known=True, document=await self._publisher.read(key, endpoint))
+        except ValkeyUnavailable as error:
+            log.info("flag not read: %s", error)
+            return FlagState(endpoint)
+
+    async def publish(self, service: PinnokioService, target: Target, state: FlagState) -> FlagState:
+        """What stands there then."""
+        if state.endpoint is None or not state.known or state.document == target.flag:
+            return state
+        try:
+            written = await self._publisher.publish(target.key, state.endpoint, target.flag)
+        except ValkeyUnavailable as error:
+            log.info("flag not published: %s", error)
+            return FlagState(state.endpoint)
+        if not written:
+            # Someone was quicker with a newer revision: the next look plans from that one.
+            return FlagState(state.endpoint)
+        note = f"revision {target.flag.revision}, {'on' if target.flag.enabled else 'off'}"
+        await self._events.write(service, "Normal", "FlagPublished", "Publish", note)
+        return FlagState(state.endpoint, known=True, document=target.flag)
+
+    def forget(self, key: ServiceKey) -> None:
+        self._publisher.forget(key)
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+def find_endpoint(
+    key: ServiceKey, spec: PinnokioServiceSpec, secret: GeneratedSecret | None, observed: Observed
+) -> Endpoint | None:
+    """The external one, or the embedded one by its Service's address once its pod is ready; None: not there yet."""
+    if spec.valkey.mode == "external" and spec.valkey.external:
+        external = spec.valkey.external
+        return Endpoint(
+            host=external.host,
+            port=external.port,
+            tls=external.tls.enabled,
+            tls_verify=external.tls.verify,
+            password_ref=external.password_secret_ref,
+        )
+    name = valkey_name(key)
+    store, service = observed.get(STATEFUL_SET, name), observed.get(SERVICE, name)
+    address = service.document.get("spec", {}).get("clusterIP") if service else None
+    if not address or store is None or not (store.document.get("status") or {}).get("readyReplicas") or secret is None:
+        return None
+    password = secret.values.get(kubernetes.VALKEY_PASSWORD_KEY)
+    return Endpoint(host=address, port=kubernetes.VALKEY_PORT, password=password)

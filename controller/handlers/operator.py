@@ -1,0 +1,193 @@
+"""The running operator: its clients, watches and queue, and kopf's handlers that feed it.
+
+kopf watches the PinnokioServices themselves, by `on.event` alone: its timers, daemons and change handlers would add
+a finalizer and annotations, and a resource must never wait for an operator that was removed.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import kopf
+
+from contract.kubernetes import GROUP, PLURAL, VERSION
+from controller.cluster.apply import Applier
+from controller.cluster.client import KubernetesApi
+from controller.cluster.events import EventWriter
+from controller.cluster.flag import FlagPublisher
+from controller.cluster.informer import Informer
+from controller.cluster.store import Store
+from controller.handlers.flag import FlagKeeper
+from controller.handlers.queue import ReconcileQueue
+from controller.handlers.reconcile import Reconciler
+from controller.model.base import JsonObject
+from controller.model.errors import ApiNotFound, OperatorError
+from controller.model.kinds import MANAGED, OBSERVED, SERVICE_RESOURCE
+from controller.model.service import ServiceKey
+from controller.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+# How often the API server is asked for the custom resource's definition while it has none.
+DEFINITION_RETRY_S: Final = 3.0
+RESTART_S: Final = 2.0
+
+
+@dataclass(slots=True)
+class Round:
+    """One run of kopf: `ended` tells it to end; `renew`: that another one follows."""
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    renew: bool = False
+
+
+class Operator:
+    """Made inside the event loop, started and stopped by kopf."""
+
+    def __init__(self, settings: Settings, api: KubernetesApi, round_: Round) -> None:
+        self._api = api
+        self._round = round_
+        self._services: dict[ServiceKey, JsonObject] = {}
+        self._store = Store(changed=self._mark)
+        events = EventWriter(api, settings.instance)
+        self._flags = FlagKeeper(FlagPublisher(api), events)
+        self._reconciler = Reconciler(
+            services=self._services,
+            store=self._store,
+            applier=Applier(api, self._store),
+            events=events,
+            flags=self._flags,
+            resync=settings.resync,
+        )
+        self._queue = ReconcileQueue(self._reconciler.reconcile)
+        self._places: tuple[str | None, ...] = settings.namespaces or (None,)
+        self._informers = [
+            Informer(api, self._store, kind, place) for place in self._places for kind in (*MANAGED, *OBSERVED)
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Returns at once, so that the probes answer from the beginning."""
+        self._tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
+        self._tasks.append(asyncio.create_task(self._bring_up()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._flags.close()
+        await self._api.close()
+
+    async def _bring_up(self) -> None:
+        """Reconciles once every list was read: a child that no watch has shown would be taken for missing."""
+        if not await self._is_defined():
+            await self._wait_for_definition()
+            return
+        await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
+        log.info("operator started")
+        await self._queue.run()
+
+    async def _wait_for_definition(self) -> None:
+        """kopf looks for the definition when it begins and never again: it begins anew once there is one."""
+        log.warning("PinnokioService is not known to the API server: waiting for its definition (crds/)")
+        while not await self._is_defined():  # noqa: ASYNC110 - no event tells of it without more rights
+            await asyncio.sleep(DEFINITION_RETRY_S)
+        self._round.renew = True
+        self._round.ended.set()
+
+    async def _is_defined(self) -> bool:
+        """No answer, or one that is refused, counts as yes: the watches say what is wrong."""
+        try:
+            await self._api.list(SERVICE_RESOURCE, self._places[0], "")
+        except ApiNotFound:
+            return False
+        except OperatorError as error:
+            log.warning("cannot ask for PinnokioServices: %s", error)
+        return True
+
+    def see(self, event: str | None, body: JsonObject) -> None:
+        """A PinnokioService that came, changed or went."""
+        key = ServiceKey(body["metadata"]["namespace"], body["metadata"]["name"])
+        if event == "DELETED":
+            self._services.pop(key, None)
+        else:
+            self._reconciler.note(body)
+        self._queue.mark(key)
+
+    def _mark(self, key: ServiceKey) -> None:
+        if key in self._services:
+            self._queue.mark(key)
+
+
+async def run_operator(settings: Settings) -> None:
+    """Until a signal. Where kopf gives up (the definition was deleted, a right is missing) it begins anew."""
+    while True:
+        round_ = Round()
+        try:
+            await kopf.operator(
+                registry=build_registry(settings, round_),
+                standalone=True,
+                namespaces=settings.namespaces,
+                clusterwide=not settings.namespaces,
+                liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
+                stop_flag=round_.ended,
+            )
+        except Exception:
+            # The edge of the process.
+            log.exception("kopf gave up, beginning anew in %.0f s", RESTART_S)
+            await asyncio.sleep(RESTART_S)
+        else:
+            if not round_.renew:
+                return
+
+
+def build_registry(settings: Settings, round_: Round) -> kopf.OperatorRegistry:
+    """kopf's handlers, kept apart from its global registry."""
+    registry = kopf.OperatorRegistry()
+    own, running = settings, list[Operator]()
+
+    @kopf.on.login(registry=registry)
+    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        _configure(settings)
+        running.append(Operator(own, await KubernetesApi.connect(), round_))
+        running[0].start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        # kopf waits five seconds for whoever still waits for this.
+        round_.ended.set()
+        for operator in running:
+            await operator.stop()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def see(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
+        running[0].see(type, _plain(body))
+
+    return registry
+
+
+def _configure(settings: kopf.OperatorSettings) -> None:
+    settings.posting.enabled = False
+    # Neither namespaces nor CRDs are read: the Role need not allow it.
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    # As long as the API server is away: kopf ends the process when it has tried this often.
+    settings.networking.error_backoffs = [0.5, 1, 2, *[4] * 10_000]
+
+
+def _plain(body: kopf.Body) -> JsonObject:
+    """kopf's view of an object as the plain document that it wraps."""
+    plain: JsonObject = {name: _thawed(value) for name, value in body.items()}
+    return plain
+
+
+def _thawed(value: Any) -> Any:
+    if hasattr(value, "items"):
+        return {name: _thawed(part) for name, part in value.items()}
+    return [_thawed(part) for part in value] if isinstance(value, list | tuple) else value

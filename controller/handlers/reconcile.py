@@ -1,0 +1,194 @@
+"""One reconcile of one PinnokioService: gather → plan → apply → status.
+
+It is the same for create, update, resume, drift and timer: it looks at what is there, never at what happened.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from controller.cluster.apply import Applier
+from controller.cluster.events import EventWriter
+from controller.cluster.store import Store
+from controller.handlers.flag import FlagKeeper, FlagState
+from controller.manifests.all import build_configuration, build_workloads
+from controller.manifests.target import Target, flag_name, secret_name
+from controller.manifests.types import Manifest
+from controller.model.base import JsonObject
+from controller.model.errors import ApiNotFound
+from controller.model.kinds import CONFIG_MAP, SECRET
+from controller.model.observed import ObjectRef, Observed, Refusal
+from controller.model.service import InvalidSpec, PinnokioService, ServiceKey, parse_service
+from controller.model.spec import PinnokioServiceSpec
+from controller.model.status import DEGRADED, READY, Status
+from controller.plan.children import Cause, Change, ChildrenPlan, plan_children
+from controller.plan.conditions import Finding
+from controller.plan.generated import is_secret_complete, plan_flag, plan_secret, read_flag
+from controller.plan.health import find_problems, next_check, plan_parts
+from controller.plan.status import next_status_write, plan_status
+
+# A refused object is tried again: a quota or an admission rule may change without a word to us.
+REFUSED_RETRY: Final = timedelta(seconds=15)
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """`services`: the PinnokioServices that were seen last. `written`: when each one's status was written last."""
+
+    services: dict[ServiceKey, JsonObject]
+    store: Store
+    applier: Applier
+    events: EventWriter
+    flags: FlagKeeper
+    resync: timedelta
+    written: dict[ServiceKey, datetime] = field(default_factory=dict)
+
+    async def reconcile(self, key: ServiceKey) -> timedelta | None:
+        """When to look again; None: it is gone, and the garbage collector does the rest."""
+        body = self.services.get(key)
+        if body is None:
+            self._forget(key)
+            return None
+        service = parse_service(body)
+        if service.going:
+            return None
+        if isinstance(service.spec, InvalidSpec):
+            found = Finding(invalid=service.spec, paused=service.paused)
+            return await self._tell(service, None, found, FlagState())
+        target, flag = await self._gather(service, service.spec)
+        plan = await self._plan(service, target)
+        refusals: Sequence[Refusal] = ()
+        if not service.paused:
+            refusals = await self._apply(service, plan)
+            flag = await self.flags.publish(service, target, flag)
+        return await self._tell(service, target, self._find(service, target, plan, refusals), flag)
+
+    async def _gather(self, service: PinnokioService, spec: PinnokioServiceSpec) -> tuple[Target, FlagState]:
+        """What manifests are built from: the spec, generated values that are kept, the flag's revision."""
+        observed = self._observed(service.key)
+        name = secret_name(service.key)
+        secret = observed.get(SECRET, name)
+        if not is_secret_complete(spec, secret):
+            # Never made anew because a watch is late: what is there is kept.
+            live = await self.applier.read_live(service.key, [ObjectRef(SECRET, name)])
+            secret = observed.joined(live).get(SECRET, name)
+        generated = plan_secret(spec, secret, lambda: secrets.token_urlsafe(32))
+        mounted = read_flag(observed.get(CONFIG_MAP, flag_name(service.key)))
+        flag = await self.flags.read(service.key, spec, generated, observed)
+        document = plan_flag(service.key, spec, [mounted, flag.document])
+        return Target(service.key, service.uid, spec, generated, document), flag
+
+    async def _plan(self, service: PinnokioService, target: Target) -> ChildrenPlan:
+        """Objects to be created are looked for once more: something of that name may be there without our label."""
+        manifests = [*build_configuration(target), *build_workloads(target)]
+        plan = self._plan_from(service, manifests, ())
+        missing = [change.ref for change in plan.changes if change.cause is Cause.CREATED]
+        if not missing or service.paused:
+            return plan
+        if not await self.applier.is_current(service):
+            raise ApiNotFound(f"{service.key} is gone or another one: nothing is created for it")
+        return self._plan_from(service, manifests, await self.applier.read_live(service.key, missing))
+
+    def _plan_from(
+        self, service: PinnokioService, manifests: Sequence[Manifest], live: Sequence[JsonObject]
+    ) -> ChildrenPlan:
+        observed = self._observed(service.key).joined(live)
+        return plan_children(service.uid, manifests, observed)
+
+    async def _apply(self, service: PinnokioService, plan: ChildrenPlan) -> list[Refusal]:
+        """Configuration first, since pods wait for it; then the rest at once; then what is left over goes."""
+        first = [change for change in plan.changes if change.ref.kind in (SECRET, CONFIG_MAP)]
+        rest = [change for change in plan.changes if change not in first]
+        refusals = await self._apply_group(service, first)
+        left = {*plan.taken, *plan.waiting, *(refusal.ref for refusal in refusals)}
+        if any(ref.kind is SECRET for ref in left):
+            # Generated values that were not stored are others the next time: pods would restart for ever.
+            return refusals
+        refusals += await self._apply_group(service, rest)
+        if not refusals:
+            await asyncio.gather(*(self.applier.remove(service.key, seen) for seen in plan.deletions))
+        await self._report(service, plan, {refusal.ref for refusal in refusals})
+        return refusals
+
+    async def _apply_group(self, service: PinnokioService, changes: Sequence[Change]) -> list[Refusal]:
+        answers = await asyncio.gather(
+            *(self.applier.apply(service.key, each.ref, each.manifest, each.removal) for each in changes)
+        )
+        return [answer for answer in answers if answer is not None]
+
+    def _find(
+        self, service: PinnokioService, target: Target, plan: ChildrenPlan, refusals: Sequence[Refusal]
+    ) -> Finding:
+        observed = self._observed(service.key)
+        parts = plan_parts(target, observed)
+        return Finding(
+            parts=parts,
+            problems=find_problems(parts, observed, datetime.now(UTC)),
+            refusals=refusals,
+            taken=plan.taken,
+            waiting=plan.waiting,
+            paused=service.paused,
+        )
+
+    async def _tell(
+        self, service: PinnokioService, target: Target | None, found: Finding, flag: FlagState
+    ) -> timedelta:
+        """Writes the status where it is worth a write; when to look again."""
+        now = datetime.now(UTC)
+        published = target is not None and flag.document == target.flag
+        status = plan_status(service, target, found, published=published, now=now)
+        wait = next_status_write(service.status, status, self.written.get(service.key), now)
+        if wait == timedelta():
+            answer = await self.applier.write_status(service, status)
+            self.written[service.key] = now
+            self.note(answer)
+            await self._announce(service, status)
+        retry = REFUSED_RETRY if found.refusals or found.taken else None
+        looks = [
+            wait or None,
+            retry,
+            flag.next_look(paused=service.paused),
+            next_check(self._observed(service.key), now),
+            self.resync,
+        ]
+        return min(look for look in looks if look is not None)
+
+    def note(self, body: JsonObject) -> None:
+        """Keeps a PinnokioService unless a newer version of it is known."""
+        meta = body["metadata"]
+        key = ServiceKey(meta["namespace"], meta["name"])
+        known = self.services.get(key)
+        if known is None or int(known["metadata"]["resourceVersion"]) <= int(meta["resourceVersion"]):
+            self.services[key] = body
+
+    async def _report(self, service: PinnokioService, plan: ChildrenPlan, refused: set[ObjectRef]) -> None:
+        """One Event for each kind of change."""
+        for cause in Cause:
+            done = [str(each) for each in plan.changes if each.cause is cause and each.ref not in refused]
+            if done:
+                await self.events.write(service, "Normal", cause.value, "Reconcile", ", ".join(done))
+        if plan.deletions and not refused:
+            gone = ", ".join(str(seen.ref) for seen in plan.deletions)
+            await self.events.write(service, "Normal", "Removed", "Reconcile", gone)
+
+    async def _announce(self, service: PinnokioService, status: Status) -> None:
+        """An Event when Ready or Degraded begins, or Degraded has another reason."""
+        before = service.status
+        kinds: tuple[tuple[Literal["Normal", "Warning"], str], ...] = (("Normal", READY), ("Warning", DEGRADED))
+        for severity, kind in kinds:
+            then, now = before.condition(kind) if before else None, status.condition(kind)
+            if now is None or now.status != "True" or (then and (then.status, then.reason) == (now.status, now.reason)):
+                continue
+            await self.events.write(service, severity, kind, "Observe", f"{now.reason}: {now.message}")
+
+    def _observed(self, key: ServiceKey) -> Observed:
+        settled = self.applier.settled.get(key, {})
+        return Observed.of(self.store.documents(key), self.store.pods(key), settled)
+
+    def _forget(self, key: ServiceKey) -> None:
+        self.written.pop(key, None)
+        self.applier.forget(key)
+        self.flags.forget(key)

@@ -1,0 +1,137 @@
+"""Environment of the containers: what the operator sets, then what the spec adds. Names are those of contract.env."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from contract import env, kubernetes
+from controller.manifests.target import Target
+from controller.manifests.types import EnvFromSource, EnvVar, KeySelector
+from controller.model.pod import EnvFrom, KeyRef
+from controller.model.pod import EnvVar as SpecEnvVar
+from controller.model.spec import QueueSpec
+
+FLAG_FOLDER: Final = "/etc/pinnokio"
+HEARTBEAT_FILE: Final = "/tmp/pinnokio-heartbeat"
+BEAT_SCHEDULE_FILE: Final = "/tmp/pinnokio-beat-schedule"
+
+
+def build_environment(target: Target, part: str, own: dict[str, str], more: Iterable[SpecEnvVar]) -> list[EnvVar]:
+    """Variables of one part. `own`: what this part alone is told; `more`: the part's variables of the spec.
+
+    The flag is not among them: a change of it must not restart a pod, so it goes by document, and the variable
+    stays at its off.
+    """
+    told = {
+        "CONTAINER_TYPE": part,
+        "LOG_LEVEL": target.spec.log_level,
+        "SERVICE_VERSION": target.spec.effective_version,
+        "UNIFIED_REGISTRY_ENABLED": "false",
+        "REGISTRY_DEBUG": "false",
+        "FLAG_FILE": f"{FLAG_FOLDER}/{kubernetes.FLAG_KEY}",
+        "USE_LOCAL_REDIS": "false",
+        **own,
+    }
+    variables: list[EnvVar] = [_build_plain(name, value) for name, value in told.items() if value]
+    variables.append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
+    variables += _build_valkey(target)
+    chosen = {variable.name: variable for variable in (*target.spec.env, *more)}
+    return variables + [_build_given(variable) for variable in chosen.values()]
+
+
+def build_token(target: Target) -> list[EnvVar]:
+    """The bearer token, where one is asked for."""
+    auth = target.spec.api.auth
+    if auth.disabled:
+        return []
+    ref = auth.token_secret_ref or KeyRef(name=target.secret_name, key=kubernetes.TOKEN_KEY)
+    return [_build_secret("LISTENERS_SERVICE_TOKEN", ref)]
+
+
+def build_queue_environment(target: Target, queue: QueueSpec) -> dict[str, str]:
+    soft, hard = target.spec.time_limits_s(queue)
+    return {
+        "CELERY_QUEUES": queue.name,
+        "CELERY_CONCURRENCY": str(queue.concurrency),
+        "CELERY_SOFT_TIME_LIMIT_S": str(soft),
+        "CELERY_HARD_TIME_LIMIT_S": str(hard),
+        "WORKER_HEARTBEAT_FILE": HEARTBEAT_FILE,
+        "TASK_ROUTES": _build_routes(target),
+    }
+
+
+def build_beat_environment(target: Target) -> dict[str, str]:
+    return {
+        "WORKER_HEARTBEAT_FILE": HEARTBEAT_FILE,
+        "BEAT_SCHEDULE_FILE": BEAT_SCHEDULE_FILE,
+        "TASK_ROUTES": _build_routes(target),
+    }
+
+
+def _build_routes(target: Target) -> str:
+    """For beat and workers. The API reads routes from the flag document, so that a new route closes no socket."""
+    return ",".join(f"{task}={queue}" for task, queue in sorted(target.spec.routes.items()))
+
+
+def build_env_from(sources: Iterable[EnvFrom]) -> list[EnvFromSource]:
+    return [_build_source(source) for source in sources]
+
+
+def _build_source(source: EnvFrom) -> EnvFromSource:
+    built: EnvFromSource = {}
+    if source.prefix:
+        built["prefix"] = source.prefix
+    if source.secret_ref:
+        built["secretRef"] = {"name": source.secret_ref.name, "optional": source.secret_ref.optional}
+    if source.config_map_ref:
+        built["configMapRef"] = {"name": source.config_map_ref.name, "optional": source.config_map_ref.optional}
+    return built
+
+
+def _build_valkey(target: Target) -> list[EnvVar]:
+    external = target.spec.valkey.external if target.spec.valkey.mode == "external" else None
+    if external is None:
+        password = KeyRef(name=target.secret_name, key=kubernetes.VALKEY_PASSWORD_KEY)
+        where = {"HOST": target.valkey_name, "PORT": str(kubernetes.VALKEY_PORT), "TLS": "false"}
+        return [*_build_prefixed(where), _build_secret("LISTENERS_REDIS_PASSWORD", password)]
+    where = {
+        "HOST": external.host,
+        "PORT": str(external.port),
+        "TLS": _word(external.tls.enabled),
+        "TLS_VERIFY": _word(external.tls.verify),
+    }
+    login = external.password_secret_ref
+    return [*_build_prefixed(where), *([_build_secret("LISTENERS_REDIS_PASSWORD", login)] if login else [])]
+
+
+def _build_prefixed(values: dict[str, str]) -> list[EnvVar]:
+    return [_build_plain(f"LISTENERS_REDIS_{name}", value) for name, value in values.items()]
+
+
+def _build_plain(name: str, value: str) -> EnvVar:
+    if name not in env.BY_NAME:
+        raise KeyError(f"{name} is no variable of contract.env")
+    return {"name": name, "value": value}
+
+
+def _build_secret(name: str, ref: KeyRef) -> EnvVar:
+    return {"name": name, "valueFrom": {"secretKeyRef": _build_key(ref)}}
+
+
+def _build_given(variable: SpecEnvVar) -> EnvVar:
+    """The CRD asks for one of value, secretKeyRef and configMapKeyRef; none is an empty value."""
+    source = variable.value_from
+    if source and source.secret_key_ref:
+        return _build_secret(variable.name, source.secret_key_ref)
+    if source and source.config_map_key_ref:
+        return {"name": variable.name, "valueFrom": {"configMapKeyRef": _build_key(source.config_map_key_ref)}}
+    return {"name": variable.name, "value": variable.value or ""}
+
+
+def _build_key(ref: KeyRef) -> KeySelector:
+    if ref.optional:
+        return {"name": ref.name, "key": ref.key, "optional": True}
+    return {"name": ref.name, "key": ref.key}
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,112 @@
+"""What manifests are built from, and the names and labels that tie them to their PinnokioService."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from contract import flag, kubernetes
+from controller.manifests.types import LabelSelector, ObjectMeta
+from controller.model.kinds import SERVICE_RESOURCE
+from controller.model.service import ServiceKey
+from controller.model.spec import PinnokioServiceSpec
+
+APP: Final = "pinnokio"
+API: Final = "api"
+WORKER: Final = "worker"
+BEAT: Final = "beat"
+VALKEY: Final = "valkey"
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedSecret:
+    """Values that were generated once (never logged), a word that changes when they do, and the version read."""
+
+    values: dict[str, str] = field(repr=False)
+    checksum: str
+    resource_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One PinnokioService to build for. `secret` None: nothing has to be generated."""
+
+    key: ServiceKey
+    uid: str
+    spec: PinnokioServiceSpec
+    secret: GeneratedSecret | None
+    flag: flag.FlagDocument
+
+    @property
+    def api_name(self) -> str:
+        return f"{self.key.name}-api"
+
+    @property
+    def beat_name(self) -> str:
+        return f"{self.key.name}-beat"
+
+    @property
+    def valkey_name(self) -> str:
+        return valkey_name(self.key)
+
+    @property
+    def secret_name(self) -> str:
+        return secret_name(self.key)
+
+    @property
+    def flag_name(self) -> str:
+        return flag_name(self.key)
+
+    def worker_name(self, queue: str) -> str:
+        return f"{self.key.name}-worker-{queue}"
+
+
+def valkey_name(key: ServiceKey) -> str:
+    return f"{key.name}-valkey"
+
+
+def secret_name(key: ServiceKey) -> str:
+    return f"{key.name}-auth"
+
+
+def flag_name(key: ServiceKey) -> str:
+    return f"{key.name}-flag"
+
+
+def secret_keys(spec: PinnokioServiceSpec) -> tuple[str, ...]:
+    """Keys of the generated Secret that `spec` calls for; empty: no Secret is made."""
+    token = not spec.api.auth.disabled and spec.api.auth.token_secret_ref is None
+    password = spec.valkey.mode == "embedded"
+    wanted = ((kubernetes.TOKEN_KEY, token), (kubernetes.VALKEY_PASSWORD_KEY, password))
+    return tuple(name for name, is_wanted in wanted if is_wanted)
+
+
+def build_selector(target: Target, component: str, queue: str | None = None) -> LabelSelector:
+    """Labels that pick the pods of one component, and never change while it lives."""
+    labels = {
+        kubernetes.LABEL_NAME: APP,
+        kubernetes.LABEL_INSTANCE: target.key.name,
+        kubernetes.LABEL_COMPONENT: component,
+    }
+    return {"matchLabels": labels | ({kubernetes.LABEL_QUEUE: queue} if queue else {})}
+
+
+def build_labels(target: Target, component: str, queue: str | None = None) -> dict[str, str]:
+    selector = build_selector(target, component, queue)["matchLabels"]
+    return selector | {kubernetes.LABEL_MANAGED_BY: kubernetes.FIELD_MANAGER}
+
+
+def build_metadata(target: Target, name: str, component: str, queue: str | None = None) -> ObjectMeta:
+    return {
+        "name": name,
+        "namespace": target.key.namespace,
+        "labels": build_labels(target, component, queue),
+        "ownerReferences": [
+            {
+                "apiVersion": SERVICE_RESOURCE.api_version,
+                "kind": SERVICE_RESOURCE.name,
+                "name": target.key.name,
+                "uid": target.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }

@@ -1,0 +1,292 @@
+"""Shapes of the Kubernetes objects that are built here: the fields that we set, and no others."""
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class OwnerReference(TypedDict):
+    apiVersion: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool
+    blockOwnerDeletion: bool
+
+
+class ObjectMeta(TypedDict):
+    name: str
+    namespace: str
+    labels: dict[str, str]
+    annotations: NotRequired[dict[str, str]]
+    ownerReferences: list[OwnerReference]
+    resourceVersion: NotRequired[str]
+
+
+class KeySelector(TypedDict):
+    name: str
+    key: str
+    optional: NotRequired[bool]
+
+
+class FieldSelector(TypedDict):
+    fieldPath: str
+
+
+class EnvVarSource(TypedDict, total=False):
+    secretKeyRef: KeySelector
+    configMapKeyRef: KeySelector
+    fieldRef: FieldSelector
+
+
+class EnvVar(TypedDict):
+    name: str
+    value: NotRequired[str]
+    valueFrom: NotRequired[EnvVarSource]
+
+
+class ObjectSelector(TypedDict):
+    name: str
+    optional: NotRequired[bool]
+
+
+class EnvFromSource(TypedDict, total=False):
+    prefix: str
+    secretRef: ObjectSelector
+    configMapRef: ObjectSelector
+
+
+class HttpGet(TypedDict):
+    path: str
+    port: str
+
+
+class TcpSocket(TypedDict):
+    port: str
+
+
+class Exec(TypedDict):
+    command: list[str]
+
+
+class Probe(TypedDict, total=False):
+    httpGet: HttpGet
+    tcpSocket: TcpSocket
+    exec: Exec
+    periodSeconds: int
+    timeoutSeconds: int
+    failureThreshold: int
+
+
+class Sleep(TypedDict):
+    seconds: int
+
+
+class LifecycleHandler(TypedDict):
+    sleep: Sleep
+
+
+class Lifecycle(TypedDict):
+    preStop: LifecycleHandler
+
+
+class ContainerPort(TypedDict):
+    name: str
+    containerPort: int
+
+
+class VolumeMount(TypedDict):
+    name: str
+    mountPath: str
+    readOnly: NotRequired[bool]
+
+
+class Capabilities(TypedDict):
+    drop: list[str]
+
+
+class ContainerSecurity(TypedDict):
+    allowPrivilegeEscalation: bool
+    readOnlyRootFilesystem: bool
+    capabilities: Capabilities
+
+
+class Container(TypedDict):
+    name: str
+    image: str
+    imagePullPolicy: str
+    command: NotRequired[list[str]]
+    args: NotRequired[list[str]]
+    env: NotRequired[list[EnvVar]]
+    envFrom: NotRequired[list[EnvFromSource]]
+    ports: NotRequired[list[ContainerPort]]
+    resources: dict[str, dict[str, str]]
+    startupProbe: NotRequired[Probe]
+    livenessProbe: NotRequired[Probe]
+    readinessProbe: NotRequired[Probe]
+    lifecycle: NotRequired[Lifecycle]
+    terminationMessagePolicy: Literal["File", "FallbackToLogsOnError"]
+    securityContext: ContainerSecurity
+    volumeMounts: list[VolumeMount]
+
+
+class EmptyDir(TypedDict, total=False):
+    sizeLimit: str
+
+
+class ConfigMapVolume(TypedDict):
+    name: str
+
+
+class Volume(TypedDict):
+    name: str
+    emptyDir: NotRequired[EmptyDir]
+    configMap: NotRequired[ConfigMapVolume]
+
+
+class SeccompProfile(TypedDict):
+    type: Literal["RuntimeDefault"]
+
+
+class PodSecurity(TypedDict):
+    runAsNonRoot: bool
+    runAsUser: int
+    runAsGroup: int
+    fsGroup: int
+    fsGroupChangePolicy: NotRequired[str]
+    seccompProfile: SeccompProfile
+
+
+class NameReference(TypedDict):
+    name: str
+
+
+class PodSpec(TypedDict):
+    automountServiceAccountToken: bool
+    enableServiceLinks: bool
+    shareProcessNamespace: bool
+    terminationGracePeriodSeconds: int
+    imagePullSecrets: NotRequired[list[NameReference]]
+    securityContext: PodSecurity
+    containers: list[Container]
+    volumes: list[Volume]
+
+
+class TemplateMeta(TypedDict):
+    labels: dict[str, str]
+    annotations: NotRequired[dict[str, str]]
+
+
+class PodTemplate(TypedDict):
+    metadata: TemplateMeta
+    spec: PodSpec
+
+
+class LabelSelector(TypedDict):
+    matchLabels: dict[str, str]
+
+
+class RollingUpdate(TypedDict):
+    maxUnavailable: int
+    maxSurge: int | str
+
+
+class DeploymentStrategy(TypedDict):
+    type: Literal["RollingUpdate", "Recreate"]
+    rollingUpdate: NotRequired[RollingUpdate]
+
+
+class DeploymentSpec(TypedDict):
+    replicas: int
+    revisionHistoryLimit: int
+    progressDeadlineSeconds: int
+    selector: LabelSelector
+    strategy: DeploymentStrategy
+    template: PodTemplate
+
+
+class Deployment(TypedDict):
+    apiVersion: Literal["apps/v1"]
+    kind: Literal["Deployment"]
+    metadata: ObjectMeta
+    spec: DeploymentSpec
+
+
+class StorageRequests(TypedDict):
+    requests: dict[str, str]
+
+
+class ClaimSpec(TypedDict):
+    accessModes: list[str]
+    resources: StorageRequests
+    storageClassName: NotRequired[str]
+
+
+class ClaimMeta(TypedDict):
+    name: str
+    labels: dict[str, str]
+
+
+class ClaimTemplate(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["PersistentVolumeClaim"]
+    metadata: ClaimMeta
+    spec: ClaimSpec
+
+
+class ClaimRetention(TypedDict):
+    whenDeleted: Literal["Retain", "Delete"]
+    whenScaled: Literal["Retain", "Delete"]
+
+
+class StatefulSetSpec(TypedDict):
+    replicas: int
+    revisionHistoryLimit: int
+    serviceName: str
+    selector: LabelSelector
+    persistentVolumeClaimRetentionPolicy: ClaimRetention
+    template: PodTemplate
+    volumeClaimTemplates: list[ClaimTemplate]
+
+
+class StatefulSet(TypedDict):
+    apiVersion: Literal["apps/v1"]
+    kind: Literal["StatefulSet"]
+    metadata: ObjectMeta
+    spec: StatefulSetSpec
+
+
+class ServicePort(TypedDict):
+    name: str
+    port: int
+    targetPort: str
+    protocol: Literal["TCP"]
+
+
+class ServiceSpec(TypedDict):
+    type: Literal["ClusterIP"]
+    selector: dict[str, str]
+    ports: list[ServicePort]
+
+
+class Service(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["Service"]
+    metadata: ObjectMeta
+    spec: ServiceSpec
+
+
+class ConfigMap(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["ConfigMap"]
+    metadata: ObjectMeta
+    data: dict[str, str]
+
+
+class Secret(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["Secret"]
+    metadata: ObjectMeta
+    type: Literal["Opaque"]
+    data: dict[str, str]
+
+
+Manifest = Deployment | StatefulSet | Service | ConfigMap | Secret

@@ -1,0 +1,88 @@
+"""One PinnokioService as read from the API server: who it is, what it asks for, what was last said about it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from contract.kubernetes import ANNOTATION_PAUSED
+from controller.model.base import JsonObject
+from controller.model.spec import PinnokioServiceSpec
+from controller.model.status import Status
+
+TRUE_WORDS: Final = frozenset({"true", "1", "yes"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServiceKey:
+    """Namespace and name: what the reconcile queue works on."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidSpec:
+    """A spec that passed the API server and yet cannot be acted on; `problems` name field and remedy."""
+
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class PinnokioService:
+    """`status` None: none was written yet, or what stands there cannot be read."""
+
+    key: ServiceKey
+    uid: str
+    generation: int
+    paused: bool
+    going: bool
+    spec: PinnokioServiceSpec | InvalidSpec
+    status: Status | None
+
+
+def parse_service(body: JsonObject) -> PinnokioService:
+    """Never raises on what a person wrote: a wrong spec is an InvalidSpec."""
+    meta = body["metadata"]
+    annotations = meta.get("annotations") or {}
+    return PinnokioService(
+        key=ServiceKey(meta["namespace"], meta["name"]),
+        uid=meta["uid"],
+        generation=meta.get("generation", 1),
+        paused=str(annotations.get(ANNOTATION_PAUSED, "")).strip().lower() in TRUE_WORDS,
+        going="deletionTimestamp" in meta,
+        spec=_parse_spec(body.get("spec")),
+        status=_parse_status(body.get("status")),
+    )
+
+
+def _parse_spec(raw: object) -> PinnokioServiceSpec | InvalidSpec:
+    try:
+        return PinnokioServiceSpec.model_validate(raw)
+    except ValidationError as error:
+        problems = error.errors()
+        # A list whose entry is wrong is called too short as well: only the innermost field helps.
+        inner = [each for each in problems if not any(_is_above(each["loc"], other["loc"]) for other in problems)]
+        return InvalidSpec(tuple(_problem(each["loc"], each["msg"]) for each in inner[:5]))
+
+
+def _is_above(path: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(path) < len(other) and other[: len(path)] == path
+
+
+def _problem(path: tuple[int | str, ...], message: str) -> str:
+    field = "spec" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return f"{field}: {message.removeprefix('Value error, ')}"
+
+
+def _parse_status(raw: object) -> Status | None:
+    try:
+        return Status.model_validate(raw)
+    except ValidationError:
+        return None

@@ -1,0 +1,242 @@
+"""`spec` of a PinnokioService. The CRD is generated from it (`controller.model.crd`), descriptions and rules too.
+
+Here stands what one reads in `kubectl explain pinnokioservice.spec`; what it becomes is `controller.manifests`.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from contract import queues
+from controller.model.base import JsonObject, Model, map_list, rule, rules
+from controller.model.pod import Env, EnvFrom, KeyRef, NameRef, PullPolicy, Resources
+from controller.model.valkey import ValkeySpec
+
+# A task that ignores its soft limit is killed this many seconds later (contract.env: 1800 and 1860).
+HARD_LIMIT_MARGIN_S: Final = 60
+QUEUE_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+QueueName = Annotated[str, Field(min_length=1, max_length=40, pattern=QUEUE_NAME)]
+Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^:\x00-\x1f]+$")]
+
+
+class Auth(Model):
+    """The bearer token of /rpc and /debug."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!(self.disabled && has(self.tokenSecretRef))",
+                "auth.disabled and auth.tokenSecretRef contradict each other: remove one",
+            )
+        )
+    )
+
+    disabled: bool = Field(default=False, description="Ask for no token: anyone who reaches the API may call it.")
+    token_secret_ref: KeyRef | None = Field(
+        default=None, description="Secret that holds the token; unset: one is generated into the Secret NAME-auth."
+    )
+
+
+class ApiSpec(Model):
+    """The API: POST /rpc, /ws, /healthz, /readyz, /metrics on port 8090 of the Service NAME-api."""
+
+    replicas: int = Field(default=1, ge=1, le=100, description="Pods of the API.")
+    resources: Resources | None = Field(
+        default=None, description="CPU and memory; unset: 100m and 192Mi requested, 512Mi at most."
+    )
+    auth: Auth = Field(default=Auth(), description="The bearer token.")
+    env: Env = Field(default=(), description="Variables of the API only; they win over spec.env.")
+
+
+class QueueSpec(Model):
+    """A queue and the Deployment of workers that serves it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+                "minReplicas is above maxReplicas: lower minReplicas or raise maxReplicas",
+            ),
+            rule(
+                "!has(self.hardTimeLimitSeconds) || (has(self.softTimeLimitSeconds)"
+                " && self.softTimeLimitSeconds < self.hardTimeLimitSeconds)",
+                "hardTimeLimitSeconds needs a softTimeLimitSeconds below it: set or lower softTimeLimitSeconds",
+            ),
+        )
+    )
+
+    name: QueueName = Field(description="Name of the queue, as in spec.routes.")
+    concurrency: int = Field(default=4, ge=1, le=64, description="Tasks that one worker pod runs at a time.")
+    min_replicas: int = Field(
+        default=1, ge=1, le=200, description="Worker pods; as many run, until scaling by backlog is there."
+    )
+    max_replicas: int | None = Field(
+        default=None,
+        ge=1,
+        le=200,
+        description="Upper bound of worker pods. Has no effect until scaling by backlog is there.",
+    )
+    soft_time_limit_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=86_400,
+        description="Seconds after which a task is told to stop; unset: the longest of the task types routed here.",
+    )
+    hard_time_limit_seconds: int | None = Field(
+        default=None,
+        ge=2,
+        le=90_000,
+        description="Seconds after which a task is killed; unset: the soft limit and 60. A pod that is to go"
+        " gets this time and 30 seconds to end its tasks.",
+    )
+    resources: Resources | None = Field(
+        default=None, description="CPU and memory of one worker pod; unset: 100m and 256Mi requested, 1Gi at most."
+    )
+    env: Env = Field(default=(), description="Variables of this queue's workers only; they win over spec.env.")
+
+
+class BeatSpec(Model):
+    """Beat, which starts the periodic tasks (cleanup, health check). One pod, never two."""
+
+    enabled: bool = Field(default=True, description="Run it.")
+    resources: Resources | None = Field(
+        default=None, description="CPU and memory; unset: 50m and 128Mi requested, 256Mi at most."
+    )
+
+
+class Audience(Model):
+    """For whom the unified registry is on. Excluded users first, then named ones, then the percentage."""
+
+    users: tuple[Identifier, ...] = Field(
+        default=(),
+        max_length=1000,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Ids of users for whom it is on.",
+    )
+    companies: tuple[Identifier, ...] = Field(
+        default=(),
+        max_length=1000,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Ids of companies for whose users it is on.",
+    )
+    exclude_users: tuple[Identifier, ...] = Field(
+        default=(),
+        max_length=1000,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Ids of users for whom it is off, whatever else is said.",
+    )
+    percent: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Percentage of companies (users where no company is known) for whom it is on, to two places."
+        " Growing it only ever adds.",
+    )
+
+
+class UnifiedRegistry(Model):
+    """The flag. A change reaches running pods without a restart."""
+
+    enabled: bool = Field(
+        default=False,
+        description="On for the audience, or for everybody where no audience is given; false: for nobody.",
+    )
+    debug: bool = Field(default=False, description="Log each registry decision (REGISTRY_DEBUG).")
+    audience: Audience | None = Field(default=None, description="For whom; unset: everybody.")
+
+
+def _default_queues() -> tuple[QueueSpec, ...]:
+    return tuple(QueueSpec(name=name) for name in queues.QUEUES)
+
+
+def _served_rule(task_type: queues.TaskType) -> JsonObject:
+    routed = f"(has(self.routes) && '{task_type.name}' in self.routes)"
+    return rule(
+        f"{routed} || self.queues.exists(q, q.name == '{task_type.queue}')",
+        f"tasks of type {task_type.name} go to queue {task_type.queue}, which spec.queues does not have:"
+        f" add that queue, or route {task_type.name} to another one in spec.routes",
+    )
+
+
+class PinnokioServiceSpec(Model):
+    """What is to run."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.routes) || self.routes.all(t, self.queues.exists(q, q.name == self.routes[t]))",
+                "a route names a queue that spec.queues does not have: add the queue or correct the route",
+                said_by="'spec.routes.' + self.routes.filter(t, !self.queues.exists(q, q.name == self.routes[t]))[0]"
+                " + ' names a queue that spec.queues does not have: add the queue or correct the route'",
+            ),
+            rule(
+                f"self.queues.exists(q, q.name == '{queues.DEFAULT}')",
+                f"spec.queues needs a queue named {queues.DEFAULT}: tasks of a type without a route go there",
+            ),
+            *(_served_rule(kind) for kind in queues.TASK_TYPES.values()),
+        )
+    )
+
+    image: str = Field(
+        min_length=1, max_length=512, description="Image of API, workers and beat, such as registry/pinnokio:0.1.0."
+    )
+    image_pull_policy: PullPolicy = Field(
+        default="IfNotPresent", description="When images are pulled, the embedded Valkey's too."
+    )
+    image_pull_secrets: tuple[NameRef, ...] = Field(
+        default=(), max_length=8, json_schema_extra=map_list("name"), description="Secrets to pull images with."
+    )
+    version: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=63,
+        description="Version that /version and /healthz answer; unset: the image's tag.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level that API, workers and beat log."
+    )
+    api: ApiSpec = Field(default=ApiSpec(), description="The API.")
+    queues: tuple[QueueSpec, ...] = Field(
+        default=_default_queues(),
+        min_length=1,
+        max_length=32,
+        json_schema_extra=map_list("name"),
+        description="Queues with their workers; unset: default, computation, llm and maintenance.",
+    )
+    routes: dict[Annotated[str, Field(max_length=100)], QueueName] = Field(
+        default={},
+        max_length=100,
+        description="Queue by task type, where it is not the usual one: document_analysis: computation.",
+    )
+    beat: BeatSpec = Field(default=BeatSpec(), description="Beat.")
+    valkey: ValkeySpec = Field(default=ValkeySpec(), description="The store.")
+    unified_registry: UnifiedRegistry = Field(default=UnifiedRegistry(), description="The flag and its audience.")
+    env: Env = Field(default=(), description="More variables for API, workers and beat, such as OPENAI_BASE_URL.")
+    env_from: tuple[EnvFrom, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Secrets and ConfigMaps whose keys become variables of API, workers and beat.",
+    )
+
+    @property
+    def effective_version(self) -> str:
+        """`version`, else the image's tag, else the start of its digest, else latest."""
+        if self.version:
+            return self.version
+        repository, _, digest = self.image.partition("@")
+        _, colon, tag = repository.rpartition("/")[2].partition(":")
+        return tag if colon else digest.removeprefix("sha256:")[:12] or "latest"
+
+    def time_limits_s(self, queue: QueueSpec) -> tuple[int, int]:
+        """Soft and hard limit of one task of `queue`, in seconds."""
+        soft = queue.soft_time_limit_seconds or self._longest_task_s(queue.name)
+        return soft, queue.hard_time_limit_seconds or soft + HARD_LIMIT_MARGIN_S
+
+    def _longest_task_s(self, queue: str) -> int:
+        declared = set(queues.TASK_TYPES) | set(self.routes)
+        routed = [
+            queues.task_type_of(name).max_duration_s for name in declared if queues.queue_of(name, self.routes) == queue
+        ]
+        # Types that nobody declared go to the default queue.
+        others = [queues.OTHER_MAX_DURATION_S] if queue == queues.DEFAULT or not routed else []
+        return max(routed + others)

@@ -1,0 +1,144 @@
+"""Conditions and phase by the Kubernetes API conventions: a status that did not change keeps its time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from controller.model.observed import ObjectRef, Refusal
+from controller.model.service import InvalidSpec
+from controller.model.status import (
+    DEGRADED,
+    PAUSED,
+    PROGRESSING,
+    READY,
+    Condition,
+    ConditionStatus,
+    Phase,
+    Status,
+)
+from controller.plan.health import Part, Problem
+
+MESSAGE_MAX: Final = 1024
+INVALID_SPEC: Final = "InvalidSpec"
+NAME_TAKEN: Final = "NameTaken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one reconcile found. `parts` is empty where the spec cannot be read."""
+
+    invalid: InvalidSpec | None = None
+    parts: Sequence[Part] = ()
+    problems: Sequence[Problem] = ()
+    refusals: Sequence[Refusal] = ()
+    taken: Sequence[ObjectRef] = ()
+    waiting: Sequence[ObjectRef] = field(default=())
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def plan_conditions(found: Finding, previous: Status | None, generation: int, now: datetime) -> tuple[Condition, ...]:
+    """Ready, Progressing, Degraded and Paused, each with the time at which its status last changed."""
+    degraded = _say_degraded(found)
+    ready = _say_ready(found)
+    said: tuple[tuple[Literal["Ready", "Progressing", "Degraded", "Paused"], _Said], ...] = (
+        (READY, ready),
+        (PROGRESSING, _say_progressing(found, ready, degraded)),
+        (DEGRADED, degraded),
+        (PAUSED, _say_paused(found)),
+    )
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    conditions = []
+    for kind, words in said:
+        before = previous.condition(kind) if previous else None
+        kept = before.last_transition_time if before and before.status == words.status else stamp
+        conditions.append(
+            Condition(
+                type=kind,
+                status=words.status,
+                reason=words.reason,
+                message=_limited(words.message),
+                last_transition_time=kept,
+                observed_generation=generation,
+            )
+        )
+    return tuple(conditions)
+
+
+def plan_phase(conditions: Sequence[Condition], previous: Status | None) -> Phase:
+    """Degraded, else Ready, else Progressing where it was ever more than Pending, else Pending."""
+    holds = {condition.type for condition in conditions if condition.status == "True"}
+    if DEGRADED in holds:
+        return "Degraded"
+    if READY in holds:
+        return "Ready"
+    was_ready = previous is not None and previous.phase in ("Ready", "Progressing")
+    return "Progressing" if was_ready or _was_beyond_pending(previous) else "Pending"
+
+
+def _was_beyond_pending(previous: Status | None) -> bool:
+    """A part that ran before a failure makes its recovery a progress, not a first start."""
+    return previous is not None and previous.phase == "Degraded" and any(part.ready for part in previous.components)
+
+
+def _say_degraded(found: Finding) -> _Said:
+    """In this order: spec, names taken by others, what the API server refused, what fails to run."""
+    if found.invalid:
+        return _Said("True", INVALID_SPEC, str(found.invalid))
+    if found.taken:
+        names = ", ".join(str(ref) for ref in found.taken)
+        return _Said("True", NAME_TAKEN, f"{names} belongs to someone else: rename it or this PinnokioService")
+    if found.refusals:
+        messages = "; ".join(f"{refusal.ref}: {refusal.message}" for refusal in found.refusals)
+        return _Said("True", found.refusals[0].reason, messages)
+    if found.problems:
+        return _Said("True", found.problems[0].reason, "; ".join(str(problem) for problem in found.problems))
+    return _Said("False", "AsExpected", "Nothing fails.")
+
+
+def _say_ready(found: Finding) -> _Said:
+    if found.invalid:
+        return _Said("False", INVALID_SPEC, "The spec cannot be acted on; see Degraded.")
+    missing = [
+        f"{part.title} {min(part.ready, part.updated)}/{part.desired}" for part in found.parts if not part.is_ready
+    ]
+    if missing:
+        return _Said("False", "NotAllReady", "Ready of wanted: " + ", ".join(missing) + ".")
+    if found.refusals or found.taken or found.waiting:
+        return _Said("False", "NotApplied", "What runs is not all that the spec says.")
+    return _Said("True", "AllReady", f"All {len(found.parts)} parts run what the spec says.")
+
+
+def _missing(part: Part) -> str:
+    """`api 0/2`; where enough pods are ready, they are old ones, or old ones have yet to go."""
+    return f"{part.title} {part.ready}/{part.desired}" + (" (old pods)" if part.ready >= part.desired else "")
+
+
+def _say_progressing(found: Finding, ready: _Said, degraded: _Said) -> _Said:
+    if ready.status == "True":
+        return _Said("False", "Complete", "Nothing is being changed.")
+    if found.paused:
+        return _Said("False", "Paused", "Paused before it was complete.")
+    if degraded.status == "True":
+        return _Said("False", "Blocked", "Something fails; see Degraded.")
+    if found.waiting:
+        names = ", ".join(str(ref) for ref in found.waiting)
+        return _Said("True", "WaitingForRemoval", f"Waiting until {names} of a former namesake is gone.")
+    return _Said("True", "RollingOut", ready.message)
+
+
+def _say_paused(found: Finding) -> _Said:
+    if found.paused:
+        return _Said("True", "Annotation", "pinnokio.io/paused is set: nothing is changed until it is removed.")
+    return _Said("False", "NotPaused", "Changes are acted on.")
+
+
+def _limited(message: str) -> str:
+    return message if len(message) <= MESSAGE_MAX else message[: MESSAGE_MAX - 1] + "…"

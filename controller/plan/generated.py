@@ -1,0 +1,96 @@
+"""The generated Secret and the flag's revision: what is kept of the old, what has to be new."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+
+from contract import flag, kubernetes
+from controller.manifests.target import GeneratedSecret, secret_keys
+from controller.model.observed import ObservedObject
+from controller.model.service import ServiceKey
+from controller.model.spec import PinnokioServiceSpec
+
+BASIS_POINTS: Final = 100
+
+
+def plan_secret(
+    spec: PinnokioServiceSpec, seen: ObservedObject | None, generate: Callable[[], str]
+) -> GeneratedSecret | None:
+    """Values that are there are kept; missing or empty ones come from `generate`. None: the spec calls for none."""
+    wanted = secret_keys(spec)
+    if not wanted:
+        return None
+    known = _read_values(seen)
+    values = {name: known.get(name) or generate() for name in wanted}
+    text = "\0".join(f"{name}={values[name]}" for name in sorted(values))
+    return GeneratedSecret(
+        values=values,
+        checksum=hashlib.sha256(text.encode()).hexdigest()[:12],
+        resource_version=seen.resource_version if seen else None,
+    )
+
+
+def is_secret_complete(spec: PinnokioServiceSpec, seen: ObservedObject | None) -> bool:
+    known = _read_values(seen)
+    return all(known.get(name) for name in secret_keys(spec))
+
+
+def _read_values(seen: ObservedObject | None) -> dict[str, str]:
+    """What can be read; what cannot is treated as missing, and so made anew."""
+    values = {}
+    for name, encoded in ((seen.document.get("data") or {}) if seen else {}).items():
+        try:
+            values[name] = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+    return values
+
+
+def plan_flag(
+    key: ServiceKey, spec: PinnokioServiceSpec, known: Iterable[flag.FlagDocument | None]
+) -> flag.FlagDocument:
+    """The flag document that the spec asks for, with a revision that only grows.
+
+    In this order: none known → 1; all of the newest revision say the same → that revision; else one more.
+    Example: the mounted file has revision 5, Valkey (a kept volume) 9 with other words → 10.
+    """
+    said = _build_content(key, spec)
+    documents = [document for document in known if document is not None]
+    if not documents:
+        return msgspec.structs.replace(said, revision=1)
+    newest = max(document.revision for document in documents)
+    wanted = msgspec.structs.replace(said, revision=newest)
+    if all(document == wanted for document in documents if document.revision == newest):
+        return wanted
+    return msgspec.structs.replace(said, revision=newest + 1)
+
+
+def read_flag(seen: ObservedObject | None) -> flag.FlagDocument | None:
+    """The document of the mounted ConfigMap; None: there is none that can be read."""
+    text = (seen.document.get("data") or {}).get(kubernetes.FLAG_KEY) if seen else None
+    if not text:
+        return None
+    try:
+        return flag.decode(text)
+    except ValueError:
+        return None
+
+
+def _build_content(key: ServiceKey, spec: PinnokioServiceSpec) -> flag.FlagDocument:
+    registry = spec.unified_registry
+    audience = registry.audience
+    percent = audience.percent if audience else None
+    return flag.FlagDocument(
+        enabled=registry.enabled,
+        debug=registry.debug,
+        users=audience.users if audience else (),
+        companies=audience.companies if audience else (),
+        exclude_users=audience.exclude_users if audience else (),
+        percent_bp=None if percent is None else round(percent * BASIS_POINTS),
+        salt=str(key),
+        routes=dict(sorted(spec.routes.items())),
+    )

@@ -1,0 +1,86 @@
+"""The whole status of a PinnokioService, and when it is worth a write."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from contract.flag import FlagDocument
+from controller.manifests.target import API, WORKER, Target
+from controller.model.service import PinnokioService
+from controller.model.status import ComponentStatus, FlagStatus, QueueStatus, Status, Summary
+from controller.plan.conditions import Finding, plan_conditions, plan_phase
+from controller.plan.health import Part
+
+# Figures alone are written at most this often; live figures are metrics.
+FIGURES_INTERVAL: Final = timedelta(seconds=10)
+
+
+def plan_status(
+    service: PinnokioService, target: Target | None, found: Finding, published: bool, now: datetime
+) -> Status:
+    """What is to be told. `target` None: the spec cannot be read, and there are no figures."""
+    previous = service.status
+    conditions = plan_conditions(found, previous, service.generation, now)
+    status = Status(
+        observed_generation=service.generation,
+        phase=plan_phase(conditions, previous),
+        conditions=conditions,
+    )
+    if target is None:
+        return status
+    return status.model_copy(
+        update={
+            "components": tuple(_component(part) for part in found.parts if part.component != WORKER),
+            "queues": tuple(_queue(part, target) for part in found.parts if part.component == WORKER),
+            "flag": FlagStatus(revision=target.flag.revision, enabled=target.flag.enabled, published=published),
+            "summary": _summary(target, found.parts),
+        }
+    )
+
+
+def next_status_write(
+    previous: Status | None, planned: Status, written: datetime | None, now: datetime
+) -> timedelta | None:
+    """How long to wait before `planned` is written: zero for what conditions, phase or flag say, else until
+    FIGURES_INTERVAL after the last write (`written`; None: none by this process). None: nothing changed.
+    """
+    if previous == planned:
+        return None
+    if previous is None or written is None or _words(previous) != _words(planned):
+        return timedelta()
+    return max(timedelta(), written + FIGURES_INTERVAL - now)
+
+
+def _words(status: Status) -> tuple[object, ...]:
+    said = tuple((each.type, each.status, each.reason, each.observed_generation) for each in status.conditions)
+    return (status.observed_generation, status.phase, said, status.flag)
+
+
+def _component(part: Part) -> ComponentStatus:
+    return ComponentStatus(name=part.name, desired=part.desired, ready=part.ready, updated=part.updated)
+
+
+def _queue(part: Part, target: Target) -> QueueStatus:
+    concurrency = next(queue.concurrency for queue in target.spec.queues if queue.name == part.name)
+    return QueueStatus(
+        name=part.name, desired=part.desired, ready=part.ready, updated=part.updated, concurrency=concurrency
+    )
+
+
+def _summary(target: Target, parts: Sequence[Part]) -> Summary:
+    queues = [part for part in parts if part.component == WORKER]
+    api = next(part for part in parts if part.component == API)
+    return Summary(
+        api=f"{api.ready}/{api.desired}",
+        queues=f"{sum(part.is_ready for part in queues)}/{len(queues)}",
+        flag=_flag_word(target.flag),
+        version=target.spec.effective_version,
+    )
+
+
+def _flag_word(document: FlagDocument) -> str:
+    if not document.enabled:
+        return "off"
+    if document.percent_bp is not None:
+        return f"{document.percent_bp / 100:g}%"
+    return "audience" if document.users or document.companies else "on"

@@ -1,0 +1,151 @@
+"""Specs that are wrong: refused by the API server with words that say what to change, or told in Degraded."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.cluster.model import ClusterError
+from tests.controller.cluster.operator import Namespace, Operator, build_service, wait_for
+
+pytestmark = pytest.mark.cluster
+
+# The first of these tests starts the operator.
+START_S = 30.0
+DEFAULT, COMPUTATION = {"name": "default"}, {"name": "computation"}
+ROUTES = {"llm_conversation": "default", "cleanup": "default", "health_check": "default"}
+
+
+def _queues(*queues: dict[str, Any]) -> dict[str, Any]:
+    return {"queues": list(queues)}
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no image": ({"image": None}, "spec.image: Required value"),
+    "empty image": ({"image": ""}, "spec.image: Invalid value"),
+    "unknown queue in a route": (
+        {"routes": ROUTES | {"document_analysis": "fast"}},
+        "spec.routes.document_analysis names a queue that spec.queues does not have: add the queue or correct",
+    ),
+    "min above max": (
+        _queues(DEFAULT, COMPUTATION | {"minReplicas": 5, "maxReplicas": 2}),
+        "minReplicas is above maxReplicas: lower minReplicas or raise maxReplicas",
+    ),
+    "external without host": (
+        {"valkey": {"mode": "external"}},
+        "mode external needs spec.valkey.external.host: set it, or use mode embedded",
+    ),
+    "external with an empty host": (
+        {"valkey": {"mode": "external", "external": {"host": ""}}},
+        "spec.valkey.external.host: Invalid value",
+    ),
+    "external host in embedded mode": (
+        {"valkey": {"external": {"host": "cache"}}},
+        "spec.valkey.external is set but mode is embedded: set mode external, or remove it",
+    ),
+    "same queue twice": (_queues(DEFAULT, COMPUTATION, COMPUTATION), "Duplicate value"),
+    "no default queue": (
+        _queues(COMPUTATION) | {"routes": dict.fromkeys(ROUTES, "computation")},
+        "spec.queues needs a queue named default",
+    ),
+    "a task type that nobody serves": (
+        _queues(DEFAULT),
+        "document_analysis go to queue computation, which spec.queues does not have: add that queue, or route",
+    ),
+    "queue name in capitals": (_queues(DEFAULT, COMPUTATION, {"name": "Fast"}), "spec.queues[2].name"),
+    "no queue": ({"queues": []}, "spec.queues: Invalid value"),
+    "concurrency of zero": (_queues(DEFAULT | {"concurrency": 0}, COMPUTATION), "greater than or equal to 1"),
+    "negative replicas": ({"api": {"replicas": -1}}, "spec.api.replicas"),
+    "hard limit below soft": (
+        _queues(DEFAULT, COMPUTATION | {"softTimeLimitSeconds": 60, "hardTimeLimitSeconds": 60}),
+        "hardTimeLimitSeconds needs a softTimeLimitSeconds below it: set or lower softTimeLimitSeconds",
+    ),
+    "percentage above 100": (
+        {"unifiedRegistry": {"enabled": True, "audience": {"percent": 101}}},
+        "spec.unifiedRegistry.audience.percent",
+    ),
+    "same user twice": ({"unifiedRegistry": {"audience": {"users": ["a", "a"]}}}, "Duplicate value"),
+    "auth disabled with a token": (
+        {"api": {"auth": {"disabled": True, "tokenSecretRef": {"name": "a", "key": "b"}}}},
+        "auth.disabled and auth.tokenSecretRef contradict each other: remove one",
+    ),
+    "a variable that is the operator's": (
+        {"env": [{"name": "CELERY_QUEUES", "value": "x"}]},
+        "env CELERY_QUEUES is set by the operator: use the field of the spec that stands for it",
+    ),
+    "a variable twice": ({"env": [{"name": "A"}, {"name": "A"}]}, "Duplicate value"),
+    "value and source at once": (
+        {"env": [{"name": "A", "value": "x", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]},
+        "set value or valueFrom, not both",
+    ),
+    "envFrom of nothing": ({"envFrom": [{"prefix": "A_"}]}, "set exactly one of secretRef and configMapRef"),
+    "no quantity": ({"api": {"resources": {"limits": {"memory": "lots"}}}}, "spec.api.resources.limits.memory"),
+    "unknown pull policy": ({"imagePullPolicy": "Sometimes"}, "Unsupported value"),
+    "a field that does not exist": ({"replica": 3}, 'unknown field "spec.replica"'),
+    "a port out of range": (
+        {"valkey": {"mode": "external", "external": {"host": "h", "port": 70000}}},
+        "spec.valkey.external.port",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "words"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_spec_is_refused_with_what_to_change(place: Namespace, spec: dict[str, Any], words: str) -> None:
+    with pytest.raises(ClusterError) as refusal:
+        place.apply(build_service(**spec))
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["1st", "a.b", "x" * 41])
+def test_a_name_that_objects_cannot_carry_is_refused(place: Namespace, name: str) -> None:
+    with pytest.raises(ClusterError, match=r"metadata.name takes at most 40"):
+        place.apply(build_service(name))
+
+
+def test_the_volume_of_an_existing_service_cannot_change(place: Namespace) -> None:
+    place.apply(build_service("sized", valkey={"embedded": {"storage": {"size": "64Mi"}}}))
+    place.apply(build_service("sized", valkey={"embedded": {"storage": {"size": "65536Ki"}}}))
+    with pytest.raises(ClusterError, match="resize the PersistentVolumeClaim itself"):
+        place.apply(build_service("sized", valkey={"embedded": {"storage": {"size": "1Gi"}}}))
+
+
+def test_what_only_the_operator_can_know_is_told_in_degraded(place: Namespace, operator: Operator) -> None:
+    mine = replace(place, service="invalid")
+    resources = {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}
+    mine.apply(build_service(mine.service, api={"resources": resources}))
+    degraded = wait_for(lambda: mine.condition("Degraded"), lambda seen: seen.get("status") == "True", START_S)
+    assert degraded["reason"] == "InvalidSpec"
+    assert degraded["message"] == "spec.api.resources: requests.memory 2Gi is above limits.memory 1Gi: raise the limit"
+
+
+def test_an_object_of_someone_else_is_left_alone(place: Namespace, operator: Operator) -> None:
+    mine = replace(place, service="taken")
+    mine.kubectl("create", "configmap", "taken-flag", "--from-literal=mine=1")
+    mine.apply(build_service(mine.service))
+    degraded = wait_for(lambda: mine.condition("Degraded"), lambda seen: seen.get("reason") == "NameTaken", START_S)
+    assert "ConfigMap taken-flag belongs to someone else" in degraded["message"]
+    config = mine.get("configmap", "taken-flag")
+    assert config is not None
+    assert config["data"] == {"mine": "1"}
+
+
+def test_without_its_secret_nothing_is_started(place: Namespace, operator: Operator) -> None:
+    """Values that cannot be kept would be others each time, and pods restart with each."""
+    mine = replace(place, service="locked")
+    mine.kubectl("create", "secret", "generic", "locked-auth", "--from-literal=mine=1")
+    mine.apply(build_service(mine.service))
+    degraded = wait_for(lambda: mine.condition("Degraded"), lambda seen: seen.get("reason") == "NameTaken", START_S)
+    assert "Secret locked-auth belongs to someone else" in degraded["message"]
+    assert mine.names("deployment", "statefulset") == set()
+    mine.kubectl("delete", "secret", "locked-auth")
+    wait_for(lambda: mine.names("deployment"), len, 20)
+
+
+def test_a_quota_that_refuses_an_object_is_told(place: Namespace, operator: Operator) -> None:
+    mine = replace(place, service="poor")
+    mine.kubectl("create", "quota", "small", "--hard=services=0")
+    mine.apply(build_service(mine.service))
+    degraded = wait_for(lambda: mine.condition("Degraded"), lambda seen: seen.get("reason") == "Forbidden", START_S)
+    assert "exceeded quota: small" in degraded["message"]
+    # The rest is there all the same.
+    wait_for(lambda: mine.get("deployment", "poor-api"), lambda seen: seen is not None)

@@ -1,0 +1,107 @@
+"""What is applied and removed, case by case."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from controller.model.base import JsonObject
+from controller.model.kinds import DEPLOYMENT
+from controller.model.observed import ObjectRef, Observed
+from controller.plan.children import Cause, ChildrenPlan, plan_children
+from tests.controller.builders import UID, all_seen, as_seen, build_all, build_target
+
+TARGET = build_target()
+API = ObjectRef(DEPLOYMENT, "demo-api")
+
+
+def _plan(observed: Observed) -> ChildrenPlan:
+    return plan_children(UID, build_all(TARGET), observed)
+
+
+def _with_api(change: dict[str, Any], *, settled: dict[ObjectRef, str] | None = None) -> Observed:
+    """All objects as applied, with the API's Deployment changed: `a.b.c` → value (None: taken out)."""
+    seen = all_seen(TARGET)
+    document: JsonObject = copy.deepcopy(seen.objects[API].document)
+    for path, value in change.items():
+        *parents, last = path.split(".")
+        part = document
+        for name in parents:
+            part = part[name]
+        if value is None:
+            del part[last]
+        else:
+            part[last] = value
+    documents = [each.document for ref, each in seen.objects.items() if ref != API]
+    return Observed.of([*documents, document], (), settled)
+
+
+def test_nothing_is_done_where_nothing_differs() -> None:
+    assert _plan(all_seen(TARGET)) == ChildrenPlan((), (), (), ())
+
+
+def test_everything_is_created_where_nothing_is() -> None:
+    plan = _plan(Observed.of([]))
+    assert {change.cause for change in plan.changes} == {Cause.CREATED}
+    assert len(plan.changes) == len(build_all(TARGET))
+
+
+OWNER = {"apiVersion": "pinnokio.io/v1alpha1", "kind": "PinnokioService", "name": "demo", "controller": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "cause", "where"),
+    [
+        ({"spec.replicas": 5}, Cause.DRIFT, ("spec.replicas",)),
+        ({"metadata.labels": {}}, Cause.DRIFT, ("metadata.labels.app.kubernetes.io/name",)),
+        ({"metadata.annotations": None}, Cause.UPDATED, ()),
+        ({"metadata.annotations": {"pinnokio.io/applied": "older"}}, Cause.UPDATED, ()),
+        ({"metadata.ownerReferences": []}, Cause.DRIFT, (f"metadata.ownerReferences[{UID}]",)),
+    ],
+    ids=["scaled by hand", "labels taken off", "annotation gone", "older manifest", "left behind by an orphaning"],
+)
+def test_a_difference_is_applied(change: dict[str, Any], cause: Cause, where: tuple[str, ...]) -> None:
+    if "metadata.labels" in change:
+        change = {"metadata.labels": {"app.kubernetes.io/managed-by": "pinnokio-operator"}}
+    plan = _plan(_with_api(change))
+    assert [(each.ref, each.cause) for each in plan.changes] == [(API, cause)]
+    assert plan.changes[0].where[:1] == where[:1]
+
+
+def test_a_difference_that_stayed_after_applying_is_not_applied_for_ever() -> None:
+    assert _plan(_with_api({"spec.replicas": 5}, settled={API: "7"})).changes == ()
+    assert _plan(_with_api({"spec.replicas": 5}, settled={API: "6"})).changes != ()
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"metadata.deletionTimestamp": "2026-01-01T00:00:00Z"}, "waiting"),
+        ({"metadata.ownerReferences": [OWNER | {"uid": "of a dead namesake"}]}, "waiting"),
+        ({"metadata.ownerReferences": [OWNER | {"uid": "x", "kind": "Other"}]}, "taken"),
+        ({"metadata.ownerReferences": [], "metadata.labels": {}}, "taken"),
+    ],
+    ids=["going", "of a dead namesake", "of another kind's", "of nobody, made by hand"],
+)
+def test_what_is_not_ours_yet_is_left(change: dict[str, Any], kind: str) -> None:
+    plan = _plan(_with_api(change))
+    assert getattr(plan, kind) == (API,)
+    assert plan.changes == ()
+
+
+def test_what_is_ours_and_in_no_manifest_goes() -> None:
+    smaller = build_target(queues=[{"name": "default"}], beat={"enabled": False})
+    plan = plan_children(UID, build_all(smaller), all_seen(TARGET))
+    assert {seen.ref.name for seen in plan.deletions} == {
+        "demo-beat",
+        "demo-worker-computation",
+        "demo-worker-llm",
+        "demo-worker-maintenance",
+    }
+
+
+def test_what_is_someone_elses_never_goes() -> None:
+    stray = as_seen(build_all(TARGET)[-1])
+    stray["metadata"] |= {"name": "stray", "ownerReferences": []}
+    documents = [each.document for each in all_seen(TARGET).objects.values()]
+    assert _plan(Observed.of([*documents, stray])).deletions == ()

@@ -1,0 +1,127 @@
+"""Figures of the parts, and what stands in their way."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.model.base import JsonObject
+from controller.model.observed import Observed
+from controller.plan.health import find_problems, next_check, plan_parts
+from tests.controller.builders import all_seen, build_pod, build_target, running
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+TARGET = build_target(queues=[{"name": "default"}])
+
+
+def _seen(*pods: JsonObject, api: dict[str, Any] | None = None) -> Observed:
+    """Everything runs but the API, whose Deployment says `api`."""
+    documents = []
+    for seen in all_seen(TARGET, **running()).objects.values():
+        document = copy.deepcopy(seen.document)
+        if document["kind"] == "Deployment" and document["metadata"]["name"] == "demo-api":
+            document["status"] = {"observedGeneration": 1, "replicas": 1} | (api or {})
+        documents.append(document)
+    return Observed.of(documents, pods)
+
+
+def _waiting(reason: str, message: object = "", **more: Any) -> JsonObject:
+    state = {"name": "api", "image": "pinnokio:1", "state": {"waiting": {"reason": reason, "message": message}}}
+    return build_pod(containerStatuses=[state | more])
+
+
+def _condition(kind: str, ago_s: int, message: str = "") -> JsonObject:
+    since = (NOW - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = {"type": kind, "status": "False", "lastTransitionTime": since, "message": message}
+    return build_pod(conditions=[said | ({"reason": "Unschedulable"} if kind == "PodScheduled" else {})])
+
+
+CRASHED: dict[str, Any] = {
+    "lastState": {"terminated": {"reason": "Error", "exitCode": 1, "message": "first\nlast words"}}
+}
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason", "words"),
+    [
+        (_waiting("ErrImagePull", "no such image"), "ImagePullBackOff", "image pinnokio:1 cannot be had"),
+        (_waiting("ImagePullBackOff", "Back-off pulling"), "ImagePullBackOff", "correct the image"),
+        (_waiting("CreateContainerConfigError", 'secret "x" not found'), "CreateContainerConfigError", "not found"),
+        (_waiting("CrashLoopBackOff", **CRASHED), "CrashLoopBackOff", "(Error, exit code 1): first last words"),
+        (
+            _waiting("CrashLoopBackOff", lastState={"terminated": {"reason": "OOMKilled", "exitCode": 137}}),
+            "OOMKilled",
+            "(OOMKilled, exit code 137)",
+        ),
+        (_waiting("", restartCount=2, **CRASHED), "CrashLoopBackOff", "ends again and again"),
+        (_condition("PodScheduled", 30, "0/1 nodes"), "Unschedulable", "cannot be placed: 0/1 nodes"),
+        (_condition("ContainersReady", 90, "unready"), "NotReady", "runs but its probes fail: unready"),
+    ],
+)
+def test_a_failing_pod_says_why(pod: JsonObject, reason: str, words: str) -> None:
+    observed = _seen(pod)
+    (problem,) = find_problems(plan_parts(TARGET, observed), observed, NOW)
+    assert problem.part == "api"
+    assert problem.reason == reason
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        _waiting("ContainerCreating"),
+        _waiting("", restartCount=1, **CRASHED),
+        _condition("PodScheduled", 5),
+        _condition("ContainersReady", 5),
+        _waiting("CrashLoopBackOff") | {"metadata": build_pod("worker", queue="other")["metadata"]},
+    ],
+    ids=["being made", "one restart", "placed in a moment", "starting", "another part's"],
+)
+def test_what_may_pass_by_itself_is_no_problem(pod: JsonObject) -> None:
+    observed = _seen(pod)
+    assert find_problems(plan_parts(TARGET, observed), observed, NOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reason"),
+    [
+        ([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}], "FailedCreate"),
+        (
+            [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}],
+            "ProgressDeadlineExceeded",
+        ),
+        ([{"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": ""}], None),
+    ],
+)
+def test_a_deployment_says_why(conditions: list[JsonObject], reason: str | None) -> None:
+    observed = _seen(api={"conditions": conditions})
+    problems = find_problems(plan_parts(TARGET, observed), observed, NOW)
+    assert [problem.reason for problem in problems] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        (running(), True),
+        (running() | {"observedGeneration": 0}, False),
+        (running() | {"replicas": 2}, False),
+        (running() | {"updatedReplicas": 0}, False),
+        ({}, False),
+    ],
+    ids=["all run", "not seen by its controller yet", "an old pod is left", "the old pod alone", "nothing yet"],
+)
+def test_ready_means_that_the_wanted_pods_run_what_the_spec_says(status: dict[str, int], ready: bool) -> None:
+    parts = plan_parts(TARGET, _seen(api={"replicas": 0} | status))
+    assert {part.name: part.is_ready for part in parts} == {
+        "valkey": True,
+        "api": ready,
+        "default": True,
+        "beat": True,
+    }
+
+
+def test_it_is_looked_at_again_when_patience_ends() -> None:
+    assert next_check(_seen(_condition("PodScheduled", 5)), NOW) == timedelta(seconds=16)
+    assert next_check(_seen(_condition("PodScheduled", 25)), NOW) is None
+    assert next_check(_seen(), NOW) is None

@@ -1,0 +1,38 @@
+"""One released service for the tests of this folder: the chart and the sample, as `make up` installs them."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cluster.model import Cluster
+from tests.e2e import release
+from tests.e2e.images import Images
+
+NAME = "sample"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A PinnokioService that is Ready, and the namespace it lives in with its operator."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+
+    def kubectl(self, *args: str) -> str:
+        return self.cluster.kubectl("--namespace", self.namespace, *args)
+
+
+@pytest.fixture(scope="package")
+def released(cluster: Cluster, images: Images) -> Iterator[Release]:
+    """Installed once for this folder; each test leaves it Ready."""
+    namespace = f"e2e-{uuid.uuid4().hex[:8]}"
+    release.install_operator(cluster, namespace, images)
+    release.apply(cluster, namespace, release.sample_service(NAME, images))
+    release.wait_ready(cluster, namespace, NAME)
+    yield Release(cluster, namespace, NAME)
+    cluster.kubectl("delete", "pinnokioservice", NAME, "--namespace", namespace, "--wait=false")
+    release.helm(cluster, "uninstall", "pinnokio", "--namespace", namespace)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
