@@ -17,6 +17,7 @@ NAMESPACE = "pinnokio"
 NAME = "sample"
 USER = "demo-user"
 BAR_WIDTH = 30
+ENDS = ("completed", "failed")
 
 
 def main() -> int:
@@ -50,7 +51,8 @@ def show_analysis(client: Client) -> dict[str, Any]:
     say("One invoice (PDF, Factur-X), sent by RPC, analysed by a worker pod, its events from the WebSocket:")
     last: dict[str, Any] = {}
     for last in client.analyse(USER, pdf, uuid.uuid4().hex[:12]):
-        say(f"  {draw_bar(last['progress'])} {last['current_step']}")
+        what = last["status"] if last["status"] in ENDS else last["current_step"]
+        say(f"  {draw_bar(last['progress'])} {what}")
     if last["status"] != "completed":
         raise ClusterError(f"the analysis failed: {last['data'].get('error')}")
     say()
