@@ -37,8 +37,10 @@ def up() -> None:
     with step(f"PinnokioService {NAMESPACE}/{NAME}") as progress:
         release.apply(cluster, NAMESPACE, release.sample_service(NAME, images))
         release.wait_ready(cluster, NAMESPACE, NAME, progress)
+    # The kubeconfig is this clone's own copy: whoever takes it up sees the service without naming its namespace.
+    cluster.kubectl("config", "set-context", "--current", "--namespace", NAMESPACE)
     say()
-    say(cluster.kubectl("get", "pinnokioservices", "--namespace", NAMESPACE))
+    say(cluster.kubectl("get", "pinnokioservices"))
     with forwarded(cluster, NAMESPACE, NAME) as client:
         show_analysis(client)
     show_next_steps(cluster)
@@ -79,11 +81,11 @@ def show_next_steps(cluster: Cluster) -> None:
     tools = BIN_DIR.relative_to(REPOSITORY)
     say("Where to look next:")
     say(f"  export KUBECONFIG={kubeconfig} PATH=$PWD/{tools}:$PATH")
-    say(f"  kubectl -n {NAMESPACE} get pinnokioservices,pods        what runs")
-    say(f"  kubectl -n {NAMESPACE} describe pinnokioservice {NAME}  conditions and events")
-    say(f"  kubectl -n {NAMESPACE} logs -l app.kubernetes.io/component=worker --prefix")
-    say(f"  kubectl -n {NAMESPACE} port-forward service/{NAME}-api 8090   then curl http://127.0.0.1:8090/healthz")
-    say("  docs/operations.md                               how to run it;  make down  takes it away")
+    say("  kubectl get pinnokioservices,pods                 what runs")
+    say(f"  kubectl describe pinnokioservice {NAME}            conditions and events")
+    say("  kubectl logs -l app.kubernetes.io/component=worker --prefix")
+    say(f"  kubectl port-forward service/{NAME}-api 8090       then: curl http://127.0.0.1:8090/healthz")
+    say("  docs/operations.md                                how to run it;  make down  takes it away")
 
 
 if __name__ == "__main__":
