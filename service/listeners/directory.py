@@ -29,6 +29,10 @@ class Directory:
     def start(self) -> None:
         self._watch.add(self._target, is_alone=True)
 
+    def listen_anew(self) -> None:
+        """It misses users who are online."""
+        self._watch.restart(self._target)
+
     @property
     def is_connected(self) -> bool:
         """Whether Firestore answers."""
@@ -50,6 +54,10 @@ class Directory:
     def is_listened_for(self, uid: str) -> bool:
         record = self._records.get(uid)
         return record is not None and record.is_listened_for(self._watch.clock.now())
+
+    def says_online(self, uid: str) -> bool:
+        """Whether the user's document says online, however old its heartbeat."""
+        return uid in self._records
 
     def companies_of(self, uid: str) -> tuple[str, ...]:
         """The user's authorised companies; empty where none are known."""

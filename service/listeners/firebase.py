@@ -5,6 +5,7 @@ from typing import Any
 
 from service.gateways.firestore.access import FirestoreAccess
 from service.gateways.firestore.client import FirestoreClient
+from service.gateways.firestore.companies import AuthorizedCompanies
 from service.gateways.firestore.watch import Watch
 from service.gateways.rtdb.client import GoogleTokens, RtdbClient
 from service.listeners.chats import ChatListeners
@@ -67,7 +68,7 @@ class Firebase:
 
 
 class FirestoreSide:
-    """Presence, and the listeners of users."""
+    """Presence, the listeners of users, and what else of Firestore this service needs."""
 
     def __init__(
         self,
@@ -82,9 +83,17 @@ class FirestoreSide:
         ttl_s = settings.presence_ttl_s
         store = PresenceStore(lane, hold_s(ttl_s))
         self.client = FirestoreClient(access)
+        self.companies = AuthorizedCompanies(self.client)
         self.watch = Watch(self.client)
-        self.presence = Presence(store, self.client.write, ttl_s=ttl_s, heartbeat_s=settings.presence_heartbeat_s)
-        self.directory = Directory(self.watch, lambda uids: self.listeners.changed(uids))
+        self.directory = Directory(self.watch, self._documents_changed)
+        self.presence = Presence(
+            store,
+            self.client.write,
+            is_seen=lambda uid: self.directory.says_online(uid) or not self.directory.is_connected,
+            listen_anew=self.directory.listen_anew,
+            ttl_s=ttl_s,
+            heartbeat_s=settings.presence_heartbeat_s,
+        )
         sources = Sources(self.watch, database, outbox, self.directory.companies_of, settings.workflow_listener)
         self.listeners = UserListeners(keeper, sources, self.directory, self.presence, store, ttl_s=ttl_s)
         self.greeter = Greeter(self.client, database, self.directory, self.listeners, events)
@@ -93,6 +102,10 @@ class FirestoreSide:
         self.directory.start()
         self.presence.start()
         self.listeners.start()
+
+    def _documents_changed(self, uids: set[str]) -> None:
+        self.presence.contradicted(uid for uid in uids if not self.directory.says_online(uid))
+        self.listeners.changed(uids)
 
     async def stop(self) -> None:
         await self.listeners.stop()

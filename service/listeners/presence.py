@@ -29,6 +29,9 @@ MAX_WRITES: Final = 400
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 1.0
 FLUSH_S: Final = 3.0
+# A user who was told online shows in the listeners' own query well within this.
+FIRST_DOUBT_S: Final = 1.5
+LONGEST_DOUBT_S: Final = 30.0
 # Heartbeats are gathered to so many writes an interval.
 GROUPS: Final = 9
 # Faults that a repetition does not mend.
@@ -36,11 +39,25 @@ _LASTING: Final = frozenset({"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PR
 
 
 class Presence:
-    """The users with sockets in this process. `hold_s` of the store must be several times its own renewal."""
+    """The users with sockets in this process.
 
-    def __init__(self, store: PresenceStore, write: Write, *, ttl_s: int, heartbeat_s: int) -> None:
+    `is_seen`: whether the listeners see that a user is online; `listen_anew`: what to do if they do not for long.
+    """
+
+    def __init__(
+        self,
+        store: PresenceStore,
+        write: Write,
+        *,
+        is_seen: Callable[[str], bool],
+        listen_anew: Callable[[], None],
+        ttl_s: int,
+        heartbeat_s: int,
+    ) -> None:
         self._store = store
         self._write = write
+        self._is_seen = is_seen
+        self._listen_anew = listen_anew
         self._ttl_s = ttl_s
         self._heartbeat_s = max(1, heartbeat_s)
         self._renew_s = hold_s(ttl_s) / 3
@@ -52,6 +69,8 @@ class Presence:
         self._online: set[str] = set()
         self._offline: set[str] = set()
         self._told_at: dict[str, float] = {}
+        # Of users who were told and are not seen: how long the next telling is waited for.
+        self._doubt_s: dict[str, float] = {}
         self._renewed_at = time.monotonic()
         self._beaten_at = time.monotonic()
         self._wake = asyncio.Event()
@@ -95,6 +114,14 @@ class Presence:
         self._closed.setdefault(uid, set()).add(socket_id)
         self._wake.set()
 
+    def contradicted(self, uids: Iterable[str]) -> None:
+        """Firestore says that these are not online: another program wrote it, or it lost its data."""
+        for uid in uids:
+            if uid in self._sockets:
+                self._told_at.pop(uid, None)
+                self._online.add(uid)
+        self._wake.set()
+
     def ended(self, uids: Iterable[str]) -> None:
         """The process that held their last sockets died."""
         self._offline.update(uids)
@@ -104,11 +131,12 @@ class Presence:
         pause_s = FIRST_PAUSE_S
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(1.0, self._heartbeat_s / GROUPS)):
+                async with asyncio.timeout(min(0.5, self._heartbeat_s / GROUPS)):
                     await self._wake.wait()
             self._wake.clear()
             try:
                 self._beat()
+                self._doubt()
                 is_counted = await self._count()
                 is_told = await self._tell()
             except Exception:
@@ -131,6 +159,26 @@ class Presence:
         # The next group comes too late for those who are due before it.
         due_at = now - self._heartbeat_s * (1 - 1 / GROUPS)
         self._online.update(uid for uid in self._sockets if self._told_at.get(uid, 0.0) <= due_at)
+
+    def _doubt(self) -> None:
+        """Tells those again who were told and are not seen, with growing pauses, and then listens anew.
+
+        A change that comes while a query is being added can stay unseen until the next one (the emulator does that).
+        """
+        now = time.monotonic()
+        is_deaf = False
+        self._doubt_s = {uid: pause_s for uid, pause_s in self._doubt_s.items() if uid in self._told_at}
+        for uid, told_at in self._told_at.items():
+            if self._is_seen(uid):
+                self._doubt_s.pop(uid, None)
+                continue
+            pause_s = self._doubt_s.get(uid, FIRST_DOUBT_S)
+            if now - told_at >= pause_s:
+                self._doubt_s[uid] = min(2 * pause_s, LONGEST_DOUBT_S)
+                self._online.add(uid)
+                is_deaf = is_deaf or pause_s > FIRST_DOUBT_S
+        if is_deaf:
+            self._listen_anew()
 
     # Valkey
 

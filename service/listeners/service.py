@@ -16,6 +16,7 @@ import structlog
 from service.domain.messages import Chat
 from service.domain.presence import is_document_id
 from service.gateways.firestore.access import FirebaseMisconfigured, read_access, read_account
+from service.gateways.firestore.companies import AuthorizedCompanies
 from service.settings import Settings
 from service.store.events import EventStore
 from service.store.lane import Lane
@@ -75,6 +76,12 @@ class Listeners:
         chats = self._firebase.chats if self._firebase is not None else None
         return chats.count if chats is not None else 0
 
+    @property
+    def companies(self) -> "AuthorizedCompanies | None":
+        """The users' authorised companies; None: Firestore is not configured, or not started yet."""
+        users = self._firebase.users if self._firebase is not None else None
+        return users.companies if users is not None else None
+
     async def start(self) -> None:
         """Waits for nothing: Firebase and Valkey may come later."""
         if self.is_configured:
@@ -94,7 +101,10 @@ class Listeners:
             self._tell(self._firebase, socket)
 
     def closed(self, socket: OpenSocket) -> None:
-        self._sockets.discard(socket)
+        """Also for a socket that was never opened."""
+        if socket not in self._sockets:
+            return
+        self._sockets.remove(socket)
         greeting = self._greetings.pop(socket, None)
         if greeting is not None:
             greeting.cancel()

@@ -62,6 +62,11 @@ class Target(Generic[T]):
         return self._is_known
 
     @property
+    def is_current(self) -> bool:
+        """Whether all that was there when listening began has been told over the stream that is open."""
+        return self._is_current
+
+    @property
     def count(self) -> int:
         """Documents of the state that is being built, for comparison with what Firestore counts."""
         kept = 0 if self._is_reset else sum(doc_id not in self._pending for doc_id in self._entries)

@@ -26,6 +26,9 @@ log = structlog.get_logger("listeners")
 MAX_TARGETS: Final = 100
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
+# A stream that owes documents and brings nothing is broken, or its connection is; a slow one gets longer each time.
+FIRST_SILENCE_S: Final = 3.0
+LONGEST_SILENCE_S: Final = 30.0
 # A query that Firestore refused is tried again, slowly: a missing right or index is put right by people.
 REFUSED_PAUSE_S: Final = 30.0
 
@@ -77,6 +80,13 @@ class Watch:
         stream = self._stream_of.get(id(target))
         return stream is not None and stream.is_open
 
+    def restart(self, target: Target[Any]) -> None:
+        """Listens anew: the target misses what it should have been told."""
+        stream = self._stream_of.get(id(target))
+        if stream is not None:
+            log.warning("firestore_stream_deaf", collection=target.query.collection)
+            stream.restart()
+
     async def close(self) -> None:
         streams, self._streams = self._streams, []
         self._stream_of.clear()
@@ -111,6 +121,8 @@ class _Stream:
         # Targets that were refused and will be tried again.
         self._waiting: dict[int, asyncio.TimerHandle] = {}
         self._task: asyncio.Task[None] | None = None
+        self._silence: asyncio.Timeout | None = None
+        self._silence_s = FIRST_SILENCE_S
         self.is_open = False
 
     @property
@@ -139,6 +151,12 @@ class _Stream:
         target_id = next(self._ids)
         self._targets[target_id] = target
         self._outgoing.put_nowait(self._adding(target_id, target))
+        self._expect()
+
+    def restart(self) -> None:
+        """Opens the stream anew."""
+        if self._silence is not None:
+            self._silence.reschedule(asyncio.get_running_loop().time())
 
     def remove(self, target: Target[Any]) -> None:
         waiting = self._waiting.pop(id(target), None)
@@ -180,17 +198,34 @@ class _Stream:
         call = self._client.listen()
         writing = asyncio.create_task(self._write(call), name="firestore-listen-write")
         try:
-            while (raw := await call.read()) is not grpc.aio.EOF:
-                self.is_open = True
-                self._take(_parse(raw))
+            async with asyncio.timeout(None) as self._silence:
+                self._expect()
+                while (raw := await call.read()) is not grpc.aio.EOF:
+                    self.is_open = True
+                    self._take(_parse(raw))
+                    self._expect()
+        except TimeoutError:
+            self._silence_s = min(2 * self._silence_s, LONGEST_SILENCE_S)
+            raise FirestoreFault("DEADLINE_EXCEEDED", "the stream is silent") from None
         except grpc.aio.AioRpcError as error:
             raise read_fault(error) from None
         finally:
             writing.cancel()
             call.cancel()
+            self._silence = None
             # What breaks the stream is told by the reading side.
             await asyncio.gather(writing, return_exceptions=True)
         raise FirestoreFault("OK", "the server ended the stream")
+
+    def _expect(self) -> None:
+        """While a target waits for its documents the stream must bring something; afterwards it may be silent."""
+        if self._silence is None:
+            return
+        if all(target.is_current for target in self._targets.values()):
+            self._silence_s = FIRST_SILENCE_S
+            self._silence.reschedule(None)
+        else:
+            self._silence.reschedule(asyncio.get_running_loop().time() + self._silence_s)
 
     async def _write(self, call: Any) -> None:
         outgoing = self._outgoing

@@ -1,0 +1,165 @@
+"""The client and the watch against the emulator; companies; what is configured."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from service.gateways.firestore.access import FirebaseMisconfigured, FirestoreAccess, read_access
+from service.gateways.firestore.client import FirestoreClient
+from service.gateways.firestore.companies import AuthorizedCompanies
+from service.gateways.firestore.model import FirestoreFault, Merge, Query
+from service.gateways.firestore.targets import Snapshot, Target
+from service.gateways.firestore.watch import MAX_TARGETS, Watch
+from service.settings import Settings
+from tests.firestore.emulator import PROJECT, FirestoreEmulator, running_emulator
+from tests.service.listeners.conftest import SLOW_S
+from tests.service.waiting import eventually
+
+VALUES: dict[str, Any] = {
+    "text": "ü",
+    "whole": 7,
+    "real": 1.5,
+    "yes": True,
+    "nothing": None,
+    "map": {"inner": [1, "two", {"three": 3}]},
+    "empty": [],
+}
+
+
+@pytest.fixture
+async def client(firestore: FirestoreEmulator) -> AsyncIterator[FirestoreClient]:
+    opened = FirestoreClient(FirestoreAccess(PROJECT, firestore.host, None))
+    yield opened
+    await opened.close()
+
+
+async def test_values_come_back_as_they_went(client: FirestoreClient) -> None:
+    await client.write([Merge("things/a", VALUES, server_times=("at",))])
+    found = await client.read("things/a")
+    assert found is not None
+    fields = dict(found.fields)
+    assert fields.pop("at").tzinfo is not None
+    assert fields == VALUES
+
+
+async def test_a_merge_leaves_the_rest(client: FirestoreClient) -> None:
+    await client.write([Merge("things/a", {"one": 1, "two": 2})])
+    await client.write([Merge("things/a", {"two": 3})])
+    found = await client.read("things/a")
+    assert found is not None
+    assert found.fields == {"one": 1, "two": 3}
+    assert await client.read("things/never") is None
+
+
+async def test_query(client: FirestoreClient) -> None:
+    await client.write([Merge(f"c/u/n/{name}", {"read": name == "b"}) for name in "abc"])
+    assert [each.doc_id for each in await client.query(Query("c/u", "n", ("read", False)))] == ["a", "c"]
+    assert len(await client.query(Query("c/u", "n"))) == 3
+    assert await client.query(Query("c/never", "n")) == []
+
+
+async def test_a_refused_request_is_a_fault(client: FirestoreClient) -> None:
+    with pytest.raises(FirestoreFault, match="INVALID_ARGUMENT"):
+        await client.write([Merge("things", {"a": 1})])
+
+
+async def test_more_targets_than_a_stream_carries(client: FirestoreClient, firestore: FirestoreEmulator) -> None:
+    watch = Watch(client)
+    told: dict[int, list[Snapshot[Any]]] = {number: [] for number in range(MAX_TARGETS + 20)}
+    targets = [
+        Target(Query(f"c/u{number}", "n"), lambda document: dict(document.fields), snapshots.append)
+        for number, snapshots in told.items()
+    ]
+    for target in targets:
+        watch.add(target)
+    assert (watch.streams, watch.targets) == (2, MAX_TARGETS + 20)
+    await eventually(lambda: all(told.values()), deadline_s=SLOW_S)
+    await client.write([Merge("c/u3/n/x", {"v": 1}), Merge("c/u110/n/x", {"v": 2})])
+    await eventually(lambda: targets[3].entries and targets[110].entries, deadline_s=SLOW_S)
+    assert {number for number, snapshots in told.items() if len(snapshots) > 1} == {3, 110}
+    for target in targets[5:]:
+        watch.remove(target)
+    assert watch.streams == 1
+    await client.write([Merge("c/u3/n/x", {"v": 3}), Merge("c/u110/n/x", {"v": 4})])
+    await eventually(lambda: targets[3].entries == {"x": {"v": 3}}, deadline_s=SLOW_S)
+    assert targets[110].entries == {"x": {"v": 2}}
+    await watch.close()
+
+
+async def test_a_query_that_is_refused_leaves_its_neighbours_alone(client: FirestoreClient) -> None:
+    watch = Watch(client)
+    good: Target[Any] = Target(Query("c/u", "n"), lambda document: document.doc_id, lambda _: None)
+    watch.add(Target(Query("c/u", "n", ("..no field", True)), lambda document: document.doc_id, lambda _: None))
+    watch.add(good)
+    await eventually(lambda: good.is_known, deadline_s=SLOW_S)
+    await watch.close()
+
+
+async def test_after_an_outage_everything_is_told_again() -> None:
+    """The emulator is stopped and started again, and has lost its data."""
+    with running_emulator() as emulator:
+        client = FirestoreClient(FirestoreAccess(PROJECT, emulator.host, None))
+        watch = Watch(client)
+        told: list[Snapshot[Any]] = []
+        target: Target[Any] = Target(Query("c/u", "n"), lambda document: document.fields["v"], told.append)
+        await asyncio.to_thread(emulator.write, "c/u/n/old", {"v": 1})
+        watch.add(target)
+        await eventually(lambda: target.entries == {"old": 1}, deadline_s=SLOW_S)
+        emulator.stop()
+        await eventually(lambda: not watch.is_connected(target), deadline_s=SLOW_S)
+        with pytest.raises(FirestoreFault):
+            await client.read("c/u")
+        await asyncio.to_thread(emulator.start)
+        await asyncio.to_thread(emulator.write, "c/u/n/new", {"v": 2})
+        started = asyncio.get_running_loop().time()
+        await eventually(lambda: target.entries == {"new": 2}, deadline_s=SLOW_S)
+        assert asyncio.get_running_loop().time() - started < 5
+        assert any(snapshot.is_resync for snapshot in told)
+        await watch.close()
+        await client.close()
+
+
+async def test_companies(client: FirestoreClient, firestore: FirestoreEmulator) -> None:
+    now = [0.0]
+    companies = AuthorizedCompanies(client, clock=lambda: now[0])
+    assert await companies.read_current("u1") == "default"
+    await asyncio.to_thread(firestore.write, "listeners_registry/u1", {"status": "online"})
+    await companies.merge("u1", ["c2", "c1"])
+    await companies.merge("u1", [])
+    assert await companies.read("u1") == ("c2", "c1")
+    document = await asyncio.to_thread(firestore.read, "listeners_registry/u1")
+    assert document == {"status": "online", "authorized_companies_ids": ["c2", "c1"]}
+    await asyncio.to_thread(firestore.write, "listeners_registry/u1", {"authorized_companies_ids": ["c9"]})
+    assert await companies.read_current("u1") == "c2"
+    now[0] += 60
+    assert await companies.read_current("u1") == "c9"
+
+
+ACCOUNT = '{"client_email": "a@b.c", "private_key": "k", "token_uri": "https://t"}'
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"GOOGLE_PROJECT_ID": "p"}, None),
+        ({"FIREBASE_ADMIN_JSON": ACCOUNT}, None),
+        ({"FIRESTORE_EMULATOR_HOST": "h:1"}, None),
+        ({"GOOGLE_PROJECT_ID": "p", "FIRESTORE_EMULATOR_HOST": "h:1"}, "h:1"),
+        ({"GOOGLE_PROJECT_ID": "p", "FIREBASE_ADMIN_JSON": ACCOUNT}, "google"),
+    ],
+)
+def test_what_is_configured(environ: dict[str, str], expected: str | None) -> None:
+    access = read_access(Settings.from_env(environ).firebase)
+    assert (access and (access.emulator_host or "google")) == expected
+    assert "private" not in repr(access)
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"client_email": "a"}'])
+def test_a_broken_account_is_named_and_not_repeated(text: str) -> None:
+    environ = {"GOOGLE_PROJECT_ID": "p", "FIREBASE_ADMIN_JSON": text}
+    with pytest.raises(FirebaseMisconfigured, match=r"^FIREBASE_ADMIN_JSON is no") as caught:
+        read_access(Settings.from_env(environ).firebase)
+    assert text not in str(caught.value)
