@@ -9,9 +9,13 @@ JsonObject = dict[str, Any]
 
 
 class Model(BaseModel):
-    """Frozen, camelCase outside and snake_case inside; an unknown field is an error, not silently nothing."""
+    """Frozen, camelCase outside and snake_case inside.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    Unknown fields are passed over: while an upgrade runs, the newer CRD fills in defaults that the older operator does
+    not know, and its services must not be taken for broken. What a person misspells, the API server refuses.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
 
 def rule(expression: str, message: str, *, said_by: str | None = None) -> JsonObject:
