@@ -149,14 +149,14 @@ def _nested(rows: Sequence[Row]) -> tuple[Finding, ...]:
     count = sum(isinstance(value, (list, dict)) for row in rows for value in row.values)
     if not count:
         return ()
-    return (Finding("nested_as_json", f"{count} cells hold a list or an object: they are written as JSON text."),)
+    return (Finding("nested_as_json", f"Lists and objects that were written as JSON text: {count}."),)
 
 
 def _empty_text(rows: Sequence[Row]) -> tuple[Finding, ...]:
     count = sum(value == "" for row in rows for value in row.values)
     if not count:
         return ()
-    return (Finding("empty_text", f"{count} cells hold empty text: a table cannot tell that from no value."),)
+    return (Finding("empty_text", f"Cells with empty text, which a table cannot tell from no value: {count}."),)
 
 
 def _encode(

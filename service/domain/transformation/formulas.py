@@ -34,5 +34,5 @@ def formula_finding(cells: Sequence[tuple[int, str]], how: str) -> tuple[Finding
         return ()
     where = "; ".join(f"row {row}, column {column!r}" for row, column in cells[:_SHOWN])
     more = f" and {len(cells) - _SHOWN} more" if len(cells) > _SHOWN else ""
-    message = f"{len(cells)} cells begin like a formula and were {how}: {where}{more}."
+    message = f"Cells that begin like a formula, and were {how}: {where}{more}."
     return (Finding("formula_neutralised", message, "warning"),)

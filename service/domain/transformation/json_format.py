@@ -44,7 +44,10 @@ def read_json(source: Source, limits: Limits) -> Table:
     rows = tuple(_row(number, item, names) for number, item in items)
     absent = sum(len(names) - len(item) for _, item in items if isinstance(item, dict))
     if absent:
-        findings = (*findings, Finding("missing_keys", f"{absent} keys are missing in objects: they have no value."))
+        findings = (
+            *findings,
+            Finding("missing_keys", f"Keys that some objects lack, and that have no value there: {absent}."),
+        )
     return Table(names, rows, findings)
 
 

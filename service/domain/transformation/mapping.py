@@ -120,7 +120,7 @@ def _findings(table: Table, specs: Sequence[ColumnSpec], blank_rows: int) -> tup
     left_out = [repr(name) for name in table.columns if name not in used]
     if left_out:
         names = ", ".join(left_out[:20]) + (" …" if len(left_out) > 20 else "")
-        findings.append(Finding("columns_left_out", f"The mapping does not name {len(left_out)} columns: {names}."))
+        findings.append(Finding("columns_left_out", f"Columns that the mapping does not name: {names}."))
     if blank_rows:
-        findings.append(Finding("blank_rows", f"{blank_rows} rows hold no value at all and were left out."))
+        findings.append(Finding("blank_rows", f"Rows left out because they hold no value at all: {blank_rows}."))
     return tuple(findings)

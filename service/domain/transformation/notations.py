@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
-
-from service.domain.documents.dates import MONTH_NUMBERS
 
 DATE_ORDERS: Final = ("dmy", "mdy", "ymd")
 # Decimal sign and order of dates. Plain `en` leaves the order open: London and New York differ.
@@ -46,16 +45,6 @@ _SIGNED: Final = re.compile(
     r"(?P<open>\()?\s?(?P<sign>[-−–+])?\s?(?P<body>[\d.,][^()−–+-]*?)\s?(?P<trail>[-−–])?(?P<close>\))?"
 )
 
-_MONTH: Final = "|".join(sorted(MONTH_NUMBERS, key=len, reverse=True))
-_DATE: Final = re.compile(
-    rf"""(?P<y1>\d{{4}})(?P<s1>[-./]?)(?P<m1>\d{{1,2}})(?P=s1)(?P<d1>\d{{1,2}})
-    | (?P<a>\d{{1,2}})\s?(?P<s2>[-./])\s?(?P<b>\d{{1,2}})\s?(?P=s2)\s?(?P<y2>\d{{4}}|\d{{2}})
-    | (?P<d3>\d{{1,2}})(?:\.|er|st|nd|rd|th|º|°)?[\s-]*(?P<m3>{_MONTH})
-      \.?,?[\s-]*(?P<y3>\d{{4}}|\d\d)
-    | (?P<m4>{_MONTH})\.?\s(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,?\s(?P<y4>\d{{4}})
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
 _TIME: Final = re.compile(
     r"(?P<date>.{6,40}?)(?:T|,?\s+)(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,6}))?)?"
     r"\s?(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?"
@@ -81,15 +70,16 @@ def number_readings(written: str) -> Readings:
 
 def date_readings(written: str) -> Readings:
     """The date that a text is, by the order of day and month. A year of two digits: 69 is 1969, 68 is 2068 (POSIX)."""
-    match = _DATE.fullmatch(written.strip())
+    months, pattern = _months()
+    match = pattern.fullmatch(written.strip())
     if match is None or (match["y1"] and not match["s1"] and len(written.strip()) != 8):
         return {}
     if match["y1"]:
         return _in_any_order(match["y1"], match["m1"], match["d1"])
     if match["y3"]:
-        return _in_any_order(match["y3"], MONTH_NUMBERS[match["m3"].lower()], match["d3"])
+        return _in_any_order(match["y3"], months[match["m3"].lower()], match["d3"])
     if match["y4"]:
-        return _in_any_order(match["y4"], MONTH_NUMBERS[match["m4"].lower()], match["d4"])
+        return _in_any_order(match["y4"], months[match["m4"].lower()], match["d4"])
     readings = {"dmy": _date(match["y2"], match["b"], match["a"]), "mdy": _date(match["y2"], match["a"], match["b"])}
     # Nobody writes the month first with dots.
     return {order: day for order, day in readings.items() if day and not (match["s2"] == "." and order == "mdy")}
@@ -130,6 +120,24 @@ def choose_reading(found: Readings, notation: str | None) -> Any:
         return found.get(notation)
     meanings = list(found.values())
     return meanings[0] if meanings and all(meaning == meanings[0] for meaning in meanings) else None
+
+
+@cache
+def _months() -> tuple[Mapping[str, int], re.Pattern[str]]:
+    """Months by name, and the pattern of a date."""
+    # Not at the top: who only checks a request has no use for what the package of documents imports.
+    from service.domain.documents.dates import MONTH_NUMBERS
+
+    names = "|".join(sorted(MONTH_NUMBERS, key=len, reverse=True))
+    return MONTH_NUMBERS, re.compile(
+        rf"""(?P<y1>\d{{4}})(?P<s1>[-./]?)(?P<m1>\d{{1,2}})(?P=s1)(?P<d1>\d{{1,2}})
+        | (?P<a>\d{{1,2}})\s?(?P<s2>[-./])\s?(?P<b>\d{{1,2}})\s?(?P=s2)\s?(?P<y2>\d{{4}}|\d{{2}})
+        | (?P<d3>\d{{1,2}})(?:\.|er|st|nd|rd|th|º|°)?[\s-]*(?P<m3>{names})
+          \.?,?[\s-]*(?P<y3>\d{{4}}|\d\d)
+        | (?P<m4>{names})\.?\s(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,?\s(?P<y4>\d{{4}})
+        """,
+        re.VERBOSE | re.IGNORECASE,
+    )
 
 
 def _in_any_order(year: str, month: str | int, day: str) -> Readings:

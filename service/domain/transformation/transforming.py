@@ -23,7 +23,6 @@ from service.domain.transformation.model import (
     Written,
 )
 from service.domain.transformation.values import plain_json
-from service.domain.transformation.xlsx_format import read_xlsx, write_xlsx
 
 STEPS: Final = (("reading", 40), ("mapping", 60), ("writing", 90), ("final_processing", 100))
 
@@ -72,12 +71,19 @@ def check_request(source: object, target: object) -> None:
 
 
 def _read(source: Source, limits: Limits) -> Table:
-    return {"csv": read_csv, "json": read_json, "xlsx": read_xlsx}[source.format](source, limits)
+    if source.format == "xlsx":
+        # Not at the top: who only checks a request has no use for openpyxl and the numpy that it imports.
+        from service.domain.transformation.xlsx_format import read_xlsx
+
+        return read_xlsx(source, limits)
+    return (read_csv if source.format == "csv" else read_json)(source, limits)
 
 
 def _write(mapped: Mapped, target: Target) -> tuple[Written, list[Row]]:
     names = [spec.name for spec in mapped.columns]
     if target.format == "xlsx":
+        from service.domain.transformation.xlsx_format import write_xlsx
+
         return write_xlsx(names, mapped.rows, target)
     return (write_csv if target.format == "csv" else write_json)(names, mapped.rows, target), []
 

@@ -7,9 +7,12 @@ and one without a stored value is a problem of its row. Links to other files are
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
@@ -59,8 +62,12 @@ _BROKEN: Final = (
     TypeError,
     AttributeError,
     IndexError,
-    OverflowError,
+    ArithmeticError,
     EOFError,
+    OSError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
     NotImplementedError,
     RuntimeError,
 )
@@ -78,7 +85,9 @@ def read_xlsx(source: Source, limits: Limits) -> Table:
             _, _, written = _read_sheet(source.content, sheet, limits, values=False)
             formulas = {(at, column) for at, cells in written for column, (_, kind) in enumerate(cells) if kind == "f"}
     if formulas:
-        findings.append(Finding("formulas_read", f"{len(formulas)} formulas were read as the values stored with them."))
+        findings.append(
+            Finding("formulas_read", f"Formulas that were read as the values stored with them: {len(formulas)}.")
+        )
     return _build_table(records, formulas, source, findings, limits)
 
 
@@ -103,7 +112,7 @@ def write_xlsx(columns: Sequence[str], rows: Sequence[Row], target: Target) -> t
     findings = [*formula_finding(neutralised, "marked as text"), *table_findings(rows)]
     if as_text:
         findings.append(
-            Finding("as_text", f"{as_text} numbers or dates that XLSX cannot hold exactly were written as text.")
+            Finding("as_text", f"Numbers and dates that XLSX cannot hold exactly, written as text: {as_text}.")
         )
     output = io.BytesIO()
     book.save(output)
@@ -159,7 +168,7 @@ def _read_sheet(
         sheet.reset_dimensions()
         records = []
         for number, row in enumerate(sheet.iter_rows(), 1):
-            cells = [(cell.value, cell.data_type) for cell in row]
+            cells = [(_read_value(cell), cell.data_type) for cell in row]
             while cells and cells[-1][0] is None:
                 cells.pop()
             check_shape(number, len(cells), limits)
@@ -167,6 +176,14 @@ def _read_sheet(
         return name, findings, records
     finally:
         book.close()
+
+
+def _read_value(cell: Any) -> Any:
+    """XLSX knows no days, only points in time: the cell's format tells that a day is meant."""
+    value = cell.value
+    if isinstance(value, datetime) and value.time() == time() and "h" not in cell.number_format.lower():
+        return value.date()
+    return value
 
 
 def _other_sheets(name: str, names: Sequence[str]) -> Finding:
