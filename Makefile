@@ -53,8 +53,9 @@ check: install ## Lint, types, direction of dependencies (quick)
 format: install ## Put the code into its format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: install ## Measure: document analysis on FOLDER=… (a folder with a truth.json)
-	@$(BIN)/python -m benchmarks.documents $(FOLDER)
+bench: install ## Measure the service (PARTS="rpc sockets"), and document analysis where FOLDER=… has a truth.json
+	@$(BIN)/python -m benchmarks.service $(PARTS)
+	@$(if $(FOLDER),$(BIN)/python -m benchmarks.documents $(FOLDER))
 
 crds: install ## Write the CRD anew from controller/model, and the chart's copy of it
 	@$(BIN)/python -m controller.model.crd > crds/pinnokioservices.pinnokio.io.yaml

@@ -66,6 +66,9 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("CELERY_SOFT_TIME_LIMIT_S", "1800", "Soft limit of a task, in seconds.", law=False),
     Variable("CELERY_HARD_TIME_LIMIT_S", "1860", "Hard limit of a task, in seconds.", law=False),
     Variable("WORKER_HEARTBEAT_FILE", "/tmp/pinnokio-heartbeat", "File whose age the probes look at.", law=False),
+    Variable(
+        "WORKER_METRICS_PORT", "9540", "TCP port where a worker answers scrapes of its figures; 0: none.", law=False
+    ),
     Variable("BEAT_SCHEDULE_FILE", "/tmp/pinnokio-beat-schedule", "Where beat keeps its last runs.", law=False),
     Variable("TASK_ROUTES", "", "Task types on other queues: type=queue,…", law=False),
     Variable(

@@ -27,8 +27,13 @@ FLAG: Final = "pinnokio:flag"
 FLAG_CHANNEL: Final = "pinnokio:flag:changed"
 FLAG_ACKS: Final = "pinnokio:flag:acks"
 OWNER: Final = "pinnokio:owner"
+# Sorted set of the tasks that have not ended; the score is when maintenance looks at one next (ms since 1970). A task
+# may stand in it after its end, until it is looked at.
+OPEN_TASKS: Final = "pinnokio:tasks:open"
 # Sorted set of the processes that hold listeners; the score is until when each is believed alive (ms since 1970).
 LISTENER_HOLDERS: Final = "pinnokio:listeners"
+# How far `python -m service restore-legacy` has come; kept for a day after it was interrupted.
+RESTORE_LEGACY: Final = "pinnokio:restore-legacy"
 
 
 def legacy_user(user_id: str) -> str:
@@ -63,6 +68,11 @@ def task_payload(task_id: str) -> str:
 
 def task_result(task_id: str) -> str:
     return f"result:{task_id}"
+
+
+def task_quota(company_id: str, user_id: str) -> str:
+    """Hash of a user's open tasks in a company: task id → which start, and until when it counts (ms since 1970)."""
+    return f"quota:tasks:{company_id}:{user_id}"
 
 
 def task_duration(task_type: str) -> str:

@@ -27,6 +27,7 @@ DATA_TRANSFORMATION: Final = "data_transformation"
 ML_ANALYSIS: Final = "ml_analysis"
 CLEANUP: Final = "cleanup"
 HEALTH_CHECK: Final = "health_check"
+RECOVERY: Final = "recovery"
 
 TASK_TYPES: Final[dict[str, TaskType]] = {
     kind.name: kind
@@ -41,6 +42,8 @@ TASK_TYPES: Final[dict[str, TaskType]] = {
         TaskType(HEALTH_CHECK, MAINTENANCE, 300),
     )
 }
+# Of beat's alone: no spec routes it, and it runs wherever maintenance does.
+_RECOVERY: Final = TaskType(RECOVERY, MAINTENANCE, 300)
 OTHER_MAX_DURATION_S: Final = 3600
 
 
@@ -51,6 +54,8 @@ def celery_name(task_type: str) -> str:
 
 def task_type_of(task_type: str) -> TaskType:
     """The declared type, or the contract's "anything else": queue `default`, 3600 s."""
+    if task_type == RECOVERY:
+        return _RECOVERY
     return TASK_TYPES.get(task_type) or TaskType(task_type, DEFAULT, OTHER_MAX_DURATION_S)
 
 

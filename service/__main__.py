@@ -1,20 +1,64 @@
-"""Entry point of the image: CONTAINER_TYPE picks the part, and only that part is imported."""
+"""Entry point of the image: CONTAINER_TYPE picks the part, or the command line names what an operator wants to do.
 
+Only what runs is imported.
+"""
+
+import argparse
 import os
 import sys
+from collections.abc import Sequence
+from typing import Final
 
 from contract.env import PART_API, PART_BEAT, PART_FLOWER, PART_WORKER
 from service.settings import Settings, SettingsError
 
+CANNOT_RUN: Final = 2
+INTERRUPTED: Final = 130
+VERIFY: Final = "verify"
+RESTORE_LEGACY: Final = "restore-legacy"
+_COMMANDS: Final = {
+    VERIFY: "compare both registries, list what drifted (exit code 1 where something did)",
+    RESTORE_LEGACY: "copy live users of the unified registry back into the legacy one",
+}
 
-def main() -> int:
-    """Runs the part until it ends; the answer is the exit code, 2 for an environment that cannot be read."""
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs a part until it ends, or a command; the answer is the exit code, 2 for what cannot run at all."""
+    command = arguments[0] if arguments else None
     try:
         settings = Settings.from_env(os.environ)
-        return run_part(settings)
+        return run_part(settings) if command is None else run_command(settings, arguments)
     except SettingsError as fault:
         sys.stderr.write(f"{fault}\n")
-        return 2
+        return CANNOT_RUN
+
+
+def run_command(settings: Settings, arguments: Sequence[str]) -> int:
+    """verify: 0 no drift, 1 drift; restore-legacy: 0; 2: Valkey failed; 130: interrupted."""
+    from redis.exceptions import RedisError
+
+    from service.commands import restore_legacy, verify
+    from service.logs import set_up_logs
+
+    parser = argparse.ArgumentParser(
+        prog="python -m service", description="Without a command: the part that CONTAINER_TYPE names."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, module in ((VERIFY, verify), (RESTORE_LEGACY, restore_legacy)):
+        parts = commands.add_parser(name, help=_COMMANDS[name], description=_COMMANDS[name])
+        module.add_arguments(parts)
+        parts.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    # The answer goes to people: of the logs only what they must know.
+    set_up_logs("ERROR")
+    try:
+        return int(options.run(settings, options))
+    except (RedisError, OSError) as fault:
+        sys.stderr.write(f"{options.command}: Valkey at {settings.valkey.url}: {fault}\n")
+        return CANNOT_RUN
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return INTERRUPTED
 
 
 def run_part(settings: Settings) -> int:
@@ -39,4 +83,4 @@ def run_part(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

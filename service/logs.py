@@ -35,6 +35,15 @@ SHARED: list[Any] = [
 ]
 
 
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Our own lines are ready when they come here; only those of other libraries go through the processors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if hasattr(record, "_logger") and isinstance(record.msg, dict):
+            return _to_json(record.msg)
+        return super().format(record)
+
+
 def set_up_logs(level: str) -> None:
     """Sends structlog and the standard library's loggers through one JSON formatter. Safe to call again."""
     structlog.configure(
@@ -47,9 +56,11 @@ def set_up_logs(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # Nobody reads from which line of code a line came, and finding it takes a fifth of the time (logging's own advice).
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -98,6 +98,7 @@ class Settings:
     hard_time_limit_s: int
     task_routes: dict[str, str]
     heartbeat_file: str
+    worker_metrics_port: int
     beat_schedule_file: str
     pod_name: str
 
@@ -147,6 +148,7 @@ class Settings:
             hard_time_limit_s=read.number("CELERY_HARD_TIME_LIMIT_S"),
             task_routes=read.pairs("TASK_ROUTES"),
             heartbeat_file=read.text("WORKER_HEARTBEAT_FILE"),
+            worker_metrics_port=read.number("WORKER_METRICS_PORT"),
             beat_schedule_file=read.text("BEAT_SCHEDULE_FILE"),
             pod_name=read.optional("POD_NAME") or "local",
         )

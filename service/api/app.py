@@ -25,10 +25,12 @@ from service.gateways.openai import OpenAi
 from service.gateways.vector_store import VectorStore
 from service.listeners.service import Listeners
 from service.rpc.chroma_vector import ChromaVectorNamespace
+from service.rpc.declared import build_namespaces
 from service.rpc.dual_write import DualWrite
 from service.rpc.mounting import mount
 from service.rpc.registry import RegistryNamespace
 from service.rpc.router import Dispatcher
+from service.rpc.starting import TaskStarter
 from service.rpc.task import TaskNamespace
 from service.rpc.unified_registry import UnifiedRegistryNamespace
 from service.settings import Settings
@@ -41,6 +43,8 @@ from service.store.legacy import LegacyRegistry
 from service.store.queue import TaskQueue
 from service.store.tasks import TaskStore
 from service.store.unified import UnifiedRegistry
+from service.tasks.declaring import load_task_types
+from service.tasks.services import Services as TaskServices
 
 
 class Services:
@@ -66,12 +70,16 @@ class Services:
         legacy, unified, tasks = LegacyRegistry(lane), UnifiedRegistry(lane), TaskStore(self.valkey)
         dual = DualWrite(self.flag, unified)
         vectors = VectorStore(self.chroma, Embeddings(self.openai, settings.openai.embeddings_model))
-        own = {
+        load_task_types()
+        task_services = TaskServices.over(settings, self.valkey, lane, self.queue)
+        starter = TaskStarter(task_services, self.flag)
+        own: dict[str, object] = {
             "REGISTRY": RegistryNamespace(lane, legacy, unified, dual, scan=scan),
             "UNIFIED_REGISTRY": UnifiedRegistryNamespace(lane, legacy, unified, tasks, dual, scan=scan),
             "CHROMA_VECTOR": ChromaVectorNamespace(legacy, unified, dual, vectors),
-            "TASK": TaskNamespace(tasks, self.queue, unified, self.flag, valkey=self.valkey, settings=settings),
+            "TASK": TaskNamespace(task_services, starter),
         }
+        own |= build_namespaces(own, starter)
         return Dispatcher(own, mount(settings.rpc_namespaces, frozenset(own)))
 
     async def start(self) -> None:

@@ -26,6 +26,7 @@ from service.domain.errors import InvalidApiVersion, InvalidArguments, MethodNot
 from service.rpc.binding import BoundCall
 from service.rpc.errors import build_error, is_refusal
 from service.rpc.router import Call, Dispatcher, current_call
+from service.rpc.starting import NeverRan
 from service.settings import Settings
 from service.store.flag import cohort
 from service.store.idempotency import IdempotencyStore
@@ -114,6 +115,8 @@ class RpcRoute:
             if is_refusal(fault):
                 await self._release(request)
             raise
+        if isinstance(data, NeverRan):
+            await self._release(request)
         body = answers.encode_data(data)
         if request.reply_to:
             await self._reply(request.reply_to, answers.encode_reply(data, request.trace_id))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contract.queues import DEFAULT
 from service.domain.errors import InvalidArguments
 
 QUEUED: Final = "queued"
@@ -45,6 +46,8 @@ class NewTask:
     created_at: str
     max_duration_s: int
     priority: str = "normal"
+    queue: str = DEFAULT
+    trace_id: str | None = None
 
     @property
     def namespace(self) -> str:
@@ -53,9 +56,10 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry:
-    """A task as its registry entry has it. Times are ISO 8601; None: not known (yet).
+    """A task as its registry entry has it. Times are ISO 8601, or ms since 1970; None: not known (yet).
 
-    `run` and `attempt` fence: `run` grows with every start, `attempt` each time a worker takes that run up.
+    `run` and `attempt` fence: `run` grows with every start, `attempt` each time a worker takes that run up. `losses`:
+    how many attempts went without a word; `queue`: where its message was put.
     """
 
     task_id: str
@@ -78,6 +82,11 @@ class TaskEntry:
     cpu_usage: str | None = None
     error: str | None = None
     is_announced: bool = False
+    lease_until_ms: int = 0
+    losses: int = 0
+    is_cancelling: bool = False
+    queue: str = DEFAULT
+    trace_id: str | None = None
 
     @property
     def is_ended(self) -> bool:
@@ -149,4 +158,9 @@ def parse_entry(task_id: str, fields: Mapping[str, str]) -> TaskEntry | None:
         cpu_usage=fields.get("cpu_usage"),
         error=fields.get("error"),
         is_announced=fields.get("announced") == "1",
+        lease_until_ms=int(fields.get("lease_until", "0")),
+        losses=int(fields.get("losses", "0")),
+        is_cancelling=fields.get("cancel") == "1",
+        queue=fields.get("queue", DEFAULT),
+        trace_id=fields.get("trace_id"),
     )

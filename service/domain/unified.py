@@ -33,6 +33,8 @@ CURRENT_COMPANY: Final = "current_company_id"
 # The first authorised company, "" for none: the flag asks for it alone.
 FIRST_COMPANY: Final = "first_company_id"
 LAST_HEARTBEAT: Final = "last_heartbeat"
+# When the session was registered: a legacy entry lives a day from then on, whatever heartbeats come.
+REGISTERED_AT: Final = "registered_at"
 CHROMA_HEARTBEAT: Final = "chroma_last_heartbeat"
 # Prefixes of list and map elements.
 AUTHORIZED: Final = "authorized:"

@@ -31,8 +31,10 @@ def build_error(fault: BaseException) -> RpcError:
         return RpcError(code=rpc.UNAVAILABLE, message=VALKEY_DOES_NOT_ANSWER)
     retry_after_ms = fault.retry_after_ms if isinstance(fault, errors.ServiceError) else None
     code = next((code for kind, code in _CODES if isinstance(fault, kind)), rpc.INTERNAL)
+    # The name of a method that is not found may be empty; an error without a text is told by its type.
+    text = str(fault) if isinstance(fault, errors.MethodNotFound) else str(fault) or type(fault).__name__
     # A text may hold what UTF-8 cannot (a lone surrogate), and the answer must be sent all the same.
-    message = (str(fault) or type(fault).__name__)[:MAX_MESSAGE_CHARS].encode(errors="replace").decode()
+    message = text[:MAX_MESSAGE_CHARS].encode(errors="replace").decode()
     return RpcError(code=code, message=message, retry_after_ms=retry_after_ms)
 
 

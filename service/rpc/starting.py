@@ -12,24 +12,26 @@ from typing import Any
 
 import structlog
 
-from contract.queues import queue_of, task_type_of
 from service.domain.errors import DependencyUnavailable
+from service.domain.quotas import MAX_TASKS_PER_USER, build_refusal, choose_retry_ms
 from service.domain.tasks import QUEUED, NewTask
 from service.metrics import TASKS_STARTED
 from service.rpc.dual_write import DualWrite
-from service.settings import Settings
-from service.store.client import VALKEY_FAULTS, Valkey
+from service.store.client import VALKEY_FAULTS
 from service.store.flag import FlagSource
-from service.store.payloads import PayloadStore
-from service.store.queue import TaskQueue
-from service.store.tasks import Claim, TaskStore
-from service.store.unified import UnifiedRegistry
+from service.store.tasks import Claim
+from service.tasks.declaring import limit_of, quotas_of, route_of
+from service.tasks.services import Services
 
 log = structlog.get_logger("pinnokio.tasks")
 
 FLAG_OFF = "tasks are not available for this user: the unified registry is off"
 TAKEN = "this id is in use"
 UNAVAILABLE = "the task could not be queued: a server that it needs does not answer; try again"
+
+
+class NeverRan(dict[str, Any]):
+    """An answer of a call that ran nothing: its idempotency key is given back, so that trying again is no duplicate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +49,16 @@ class StartRequest:
 class TaskStarter:
     """Starts tasks of any type."""
 
-    def __init__(
-        self,
-        valkey: Valkey,
-        settings: Settings,
-        tasks: TaskStore,
-        queue: TaskQueue,
-        unified: UnifiedRegistry,
-        flag: FlagSource,
-    ) -> None:
-        self._valkey = valkey
-        self._settings = settings
-        self._tasks = tasks
-        self._payloads = PayloadStore(valkey)
-        self._queue = queue
-        self._unified = unified
+    def __init__(self, services: Services, flag: FlagSource) -> None:
+        self._valkey = services.valkey
+        self._settings = services.settings
+        self._tasks = services.tasks
+        self._payloads = services.payloads
+        self._queue = services.queue
+        self._quotas = services.quotas
+        self._unified = services.unified
         self._flag = flag
-        self._dual = DualWrite(flag, unified)
+        self._dual = DualWrite(flag, services.unified)
 
     async def start(self, request: StartRequest) -> dict[str, Any]:
         """The contract's answer to a `start_…`: `{success, task_id, celery_task_id, status, …}`."""
@@ -73,7 +68,7 @@ class TaskStarter:
             return await self._claim_and_queue(request)
         except (DependencyUnavailable, *VALKEY_FAULTS) as fault:
             log.error("task_not_queued", task_id=request.task_id, task_type=request.task_type, error=repr(fault))
-            return _refusal(request, UNAVAILABLE)
+            return NeverRan(_refusal(request, UNAVAILABLE))
 
     async def _claim_and_queue(self, request: StartRequest) -> dict[str, Any]:
         company_id = request.company_id or await self._unified.current_company(request.user_id)
@@ -84,10 +79,16 @@ class TaskStarter:
             company_id=company_id,
             celery_task_id=str(uuid.uuid4()),
             created_at=datetime.now(UTC).isoformat(),
-            max_duration_s=task_type_of(request.task_type).max_duration_s,
+            max_duration_s=limit_of(request.task_type),
+            queue=route_of(request.task_type, {**self._settings.task_routes, **self._flag.routes}),
+            trace_id=structlog.contextvars.get_contextvars().get("trace_id"),
         )
+        over = await self._reserve(request, task)
+        if over is not None:
+            return over
         claim = await self._tasks.claim(task)
         if claim.outcome == "taken":
+            await self._quotas.release(task)
             return _refusal(request, TAKEN)
         if claim.outcome == "running":
             return _answer(request, claim.celery_task_id, claim.status)
@@ -108,26 +109,38 @@ class TaskStarter:
         )
         return _answer(request, task.celery_task_id, QUEUED)
 
+    async def _reserve(self, request: StartRequest, task: NewTask) -> dict[str, Any] | None:
+        """Counts the task against its quota; the answer where that is used up, else None."""
+        if MAX_TASKS_PER_USER not in quotas_of(task.task_type):
+            return None
+        limit = await self._quotas.read_limit(MAX_TASKS_PER_USER, task.company_id, self._flag.document.quotas)
+        if await self._quotas.reserve(task, limit):
+            return None
+        retry_ms = choose_retry_ms(await self._tasks.read_mean_duration(task.task_type))
+        log.warning("task_over_quota", task_id=task.task_id, user_id=task.user_id, company_id=task.company_id)
+        error = build_refusal(MAX_TASKS_PER_USER, limit, retry_ms)
+        return NeverRan(_refusal(request, error), retry_after_ms=retry_ms)
+
     async def _queue_claimed(self, task: NewTask, claim: Claim, arguments: Mapping[str, Any]) -> None:
         pipeline = self._valkey.pipeline(transaction=False)
         self._payloads.add_write(pipeline, task.task_id, claim.run, arguments)
+        self._quotas.add_confirm(pipeline, task)
         await pipeline.execute()
         await self._unified.add_active_task(task.user_id, task.company_id, task.task_id)
-        routes = {**self._settings.task_routes, **self._flag.routes}
-        trace_id = structlog.contextvars.get_contextvars().get("trace_id")
         await self._queue.enqueue(
             task.task_type,
-            queue_of(task.task_type, routes),
+            task.queue,
             task_id=task.task_id,
             run=claim.run,
             celery_task_id=task.celery_task_id,
-            headers={"trace_id": trace_id} if trace_id else {},
+            trace_id=task.trace_id,
         )
 
     async def _give_back(self, task: NewTask, claim: Claim) -> None:
         try:
             await self._tasks.release(task.task_id, claim.run)
             await self._payloads.delete(task.task_id, claim.run)
+            await self._quotas.release(task)
             await self._unified.remove_active_task(task.user_id, task.company_id, task.task_id)
         except VALKEY_FAULTS as fault:
             log.error("task_claim_not_given_back", task_id=task.task_id, error=repr(fault))

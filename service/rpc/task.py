@@ -2,46 +2,29 @@
 
 from typing import Any
 
-from contract.queues import DOCUMENT_ANALYSIS
+import structlog
+
 from service.domain.ids import Id
-from service.domain.tasks import FAILED, check_job_id
-from service.rpc.starting import StartRequest, TaskStarter
-from service.settings import Settings
-from service.store.client import Valkey
-from service.store.flag import FlagSource
-from service.store.queue import TaskQueue
-from service.store.tasks import TaskStore
-from service.store.unified import UnifiedRegistry
+from service.domain.tasks import FAILED
+from service.rpc.declared import DeclaredNamespace
+from service.rpc.router import current_call
+from service.rpc.starting import TaskStarter
+from service.store.client import VALKEY_FAULTS
+from service.tasks.cancelling import TaskCanceller
+from service.tasks.services import Services
+
+log = structlog.get_logger("pinnokio.tasks")
+
+NOT_CANCELLED = "the task could not be cancelled: a server that this needs does not answer; try again"
 
 
-class TaskNamespace:
-    """The methods `TASK.*` of contract.md."""
+class TaskNamespace(DeclaredNamespace):
+    """The methods `TASK.*` of contract.md; each `start_…` is declared by its task type."""
 
-    def __init__(
-        self,
-        tasks: TaskStore,
-        queue: TaskQueue,
-        unified: UnifiedRegistry,
-        flag: FlagSource,
-        *,
-        valkey: Valkey,
-        settings: Settings,
-    ) -> None:
-        self._tasks = tasks
-        self._starter = TaskStarter(valkey, settings, tasks, queue, unified, flag)
-
-    async def start_document_analysis(self, user_id: Id, document_data: dict[str, Any], job_id: str) -> dict[str, Any]:
-        """Analyses a document: `{"content": text}` or `{"content_base64": …, "mime": …}`."""
-        check_job_id(job_id)
-        return await self._starter.start(
-            StartRequest(
-                task_type=DOCUMENT_ANALYSIS,
-                task_id=f"doc_analysis_{job_id}",
-                user_id=user_id,
-                arguments={"document_data": document_data, "job_id": job_id},
-                answer={"job_id": job_id},
-            )
-        )
+    def __init__(self, services: Services, starter: TaskStarter) -> None:
+        super().__init__("TASK", starter)
+        self._tasks = services.tasks
+        self._canceller = TaskCanceller(services)
 
     async def get_task_status(self, task_id: str) -> dict[str, Any]:
         """How a task stands."""
@@ -68,6 +51,20 @@ class TaskNamespace:
         status = outcome.entry.status
         answer = {"success": True, "task_id": task_id, "status": status, "result": outcome.result}
         return answer | ({"error": outcome.entry.error} if status == FAILED else {})
+
+    async def cancel_task(self, task_id: str, user_id: Id | None = None) -> dict[str, Any]:
+        """Stops a task. One that runs stops within a second; `status` tells how it stood when this was answered.
+
+        `user_id`, here or in the envelope: whose task it must be; another's is unknown. Without one, as for
+        `get_task_status`, the id is enough.
+        """
+        call = current_call.get()
+        asker = user_id or (call.user_id if call else None)
+        try:
+            return await self._canceller.cancel(task_id, asker)
+        except VALKEY_FAULTS as fault:
+            log.error("task_not_cancelled", task_id=task_id, error=repr(fault))
+            return {"success": False, "error": NOT_CANCELLED, "task_id": task_id}
 
 
 def _unknown(task_id: str) -> dict[str, Any]:

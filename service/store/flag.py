@@ -114,10 +114,18 @@ class FlagSource:
 
     async def reread(self) -> None:
         """Reads the document in Valkey now, and acknowledges what is in force. Raises redis-py's errors."""
+        await self._read_valkey()
+        await self._acknowledge()
+
+    async def read_once(self) -> None:
+        """For a command that asks and ends: reads what there is, acknowledges nothing. Raises redis-py's errors."""
+        self._read_file()
+        await self._read_valkey()
+
+    async def _read_valkey(self) -> None:
         raw = await self._valkey.get(keys.FLAG)
         if raw is not None:
             self._take(raw, "valkey")
-        await self._acknowledge()
 
     def _read_file(self) -> None:
         path = Path(self._settings.flag_file)

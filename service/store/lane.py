@@ -18,6 +18,7 @@ from redis.exceptions import (
     ClusterCrossSlotError,
     ClusterDownError,
     MasterDownError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -29,6 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.settings import ValkeySettings
 from service.store.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, tls_context
+from service.store.scripts import Script
 
 Command = Sequence[str | bytes | int | float]
 
@@ -41,6 +43,7 @@ _ERRORS: Final[dict[str, type[RedisError]]] = {
     "LOADING": BusyLoadingError,
     "MASTERDOWN": MasterDownError,
     "NOAUTH": AuthenticationError,
+    "NOSCRIPT": NoScriptError,
     "OOM": OutOfMemoryError,
     "READONLY": ReadOnlyError,
     "TRYAGAIN": TryAgainError,
@@ -70,12 +73,19 @@ class Lane:
         """The answers to `commands`, which Valkey receives together and in this order.
 
         An error answer stands in its place, as an exception. Raises redis-py's ConnectionError or TimeoutError where
-        Valkey does not answer.
+        Valkey does not answer. A script that Valkey does not know yet runs after the others.
         """
         wire = self._wire
         if wire is None or wire.is_lost:
             wire = await self._connected()
-        return await wire.send(commands)
+        answers = await wire.send([_by_digest(command) for command in commands])
+        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            # Once a script and a server: from then on it is known by its digest.
+            again = await wire.send([commands[place] for place in unknown])
+            for place, answer in zip(unknown, again, strict=True):
+                answers[place] = answer
+        return answers
 
     async def close(self) -> None:
         """Waits for nothing: what is under way fails."""
@@ -242,6 +252,13 @@ class _Batch:
         self.size = size
         self.due = due
         self.answers: list[Any] = []
+
+
+def _by_digest(command: Command) -> Command:
+    """`EVAL` with a script of ours as `EVALSHA`: forty bytes instead of two thousand, and none to be hashed there."""
+    if command and command[0] == "EVAL" and isinstance(command[1], Script):
+        return ("EVALSHA", command[1].digest, *command[2:])
+    return command
 
 
 def _pack(command: Command) -> bytes:

@@ -11,7 +11,7 @@ _PATCH: Final = script("patch_hash")
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class Patch(msgspec.Struct, frozen=True, kw_only=True):
+class Patch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is done to the hash, in the order of the fields below.
 
     `only_if`: the hash must exist, or must be new. `guard`: fields that must hold these values. `read`: fields whose

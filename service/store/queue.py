@@ -5,9 +5,8 @@ kombu publishes synchronously, so that it runs in a few threads, each with a con
 
 import asyncio
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from contract.queues import celery_name
 from service.domain.errors import DependencyUnavailable
@@ -41,7 +40,7 @@ class TaskQueue:
         task_id: str,
         run: int,
         celery_task_id: str,
-        headers: Mapping[str, Any] | None = None,
+        trace_id: str | None = None,
     ) -> None:
         """Raises DependencyUnavailable where the broker did not take the message.
 
@@ -58,7 +57,7 @@ class TaskQueue:
                     kwargs={"task_id": task_id, "run": run},
                     task_id=celery_task_id,
                     queue=queue,
-                    headers=dict(headers or {}),
+                    headers={"trace_id": trace_id} if trace_id else {},
                 )
             except (OperationalError, OSError) as fault:
                 raise DependencyUnavailable("the task queue does not answer") from fault

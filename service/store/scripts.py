@@ -1,12 +1,27 @@
 """Reads the Lua scripts that stand beside this package, one file a script.
 
-They are sent by EVAL, not EVALSHA: some 500 bytes more on the wire, and no answer "NOSCRIPT" in the middle of a
-pipeline after Valkey was restarted.
+The lane (`service.store.lane`) sends a script's digest in its place, and the text to a server that does not know it.
+Pipelines of redis-py send the text: no answer "NOSCRIPT" in their middle after Valkey was restarted.
 """
 
+import hashlib
 from importlib.resources import files
 
 
-def script(name: str) -> str:
+class Script(str):
+    """A script's text, with the digest that Valkey knows it by."""
+
+    __slots__ = ("digest",)
+
+    digest: str
+
+    def __new__(cls, text: str) -> "Script":
+        made = super().__new__(cls, text)
+        # Valkey's own name for a script; nothing is protected by it.
+        made.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return made
+
+
+def script(name: str) -> Script:
     """Text of `lua/{name}.lua`."""
-    return (files("service.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    return Script((files("service.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))

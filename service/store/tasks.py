@@ -2,9 +2,11 @@
 
 Every write of a worker carries its run and attempt and is refused when either is no longer the newest (fencing), so
 that a late redelivery or a worker that was thought dead changes nothing. Results lie in `result:{task_id}`, fenced
-alike. Arguments are `service.store.payloads`'.
+alike. Arguments are `service.store.payloads`'; leases and what becomes of a run whose worker is gone are
+`service.store.recovery`'s.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,11 +21,20 @@ from service.store.scripts import script
 
 _CLAIM = script("task_claim")
 _RELEASE = script("task_release")
+_CANCEL = script("task_cancel")
 _BEGIN = script("task_begin")
 _WRITE = script("task_write")
 _ANNOUNCED = script("task_announced")
 _RESULT = script("result_write")
 _MEAN = script("mean_add")
+
+# An attempt whose lease ran out is taken for dead. Above what a library computes without letting another thread run;
+# with maintenance's interval well under the minute after which a lost task is to run again.
+LEASE_S = 25.0
+# An attempt that goes without a word is a loss; after so many the task is what kills its workers.
+MAX_LOSSES = 3
+# A queued task is looked at this long after its start, and then as often: has the broker still got its message?
+LOOK_EVERY_S = 30.0
 
 # A new run weighs a tenth, so that the estimate follows a change of load within some ten runs.
 NEW_RUN_WEIGHT = 0.1
@@ -50,9 +61,21 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What came of taking a run up. `stale`: the entry is another run's or gone; `ended`: this run has ended."""
+    """What came of taking a run up.
 
-    outcome: Literal["begun", "ended", "stale"]
+    `stale`: the entry is another run's or gone; `ended`: this run has ended; `leased`: another attempt is at it;
+    `lost`, `cancelled`: it is to be ended as failed, as cancelled.
+    """
+
+    outcome: Literal["begun", "ended", "stale", "leased", "lost", "cancelled"]
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelling:
+    """What came of asking a task to stop. `cancelled`: it was queued, and has ended; `asked`: its worker ends it."""
+
+    outcome: Literal["unknown", "ended", "cancelled", "asked"]
     fence: Fence
 
 
@@ -82,10 +105,15 @@ class TaskStore:
             "priority": task.priority,
             "status": QUEUED,
             "progress_percent": "0",
+            "queue": task.queue,
+            **({"trace_id": task.trace_id} if task.trace_id else {}),
         }
         arguments = (task.user_id, str(keys.TASK_QUEUED_TTL_S), *_flat(fields))
-        answer = await self._valkey.eval(_CLAIM, 1, keys.task(task.task_id), *arguments)
-        words = [word.decode() for word in answer]
+        pipeline = self._valkey.pipeline(transaction=False)
+        # First, so that no claimed task is missing there; one that is refused here is open anyway.
+        pipeline.zadd(keys.OPEN_TASKS, {task.task_id: round((time.time() + LOOK_EVERY_S) * 1000)})
+        pipeline.eval(_CLAIM, 1, keys.task(task.task_id), *arguments)
+        words = [word.decode() for word in (await pipeline.execute())[-1]]
         match words:
             case ["claimed", run]:
                 return Claim("claimed", run=int(run))
@@ -97,12 +125,30 @@ class TaskStore:
         """Gives a claim back that was not queued after all."""
         await self._valkey.eval(_RELEASE, 1, keys.task(task_id), str(run))
 
+    async def cancel(self, task_id: str, user_id: str | None, ended_at: str) -> Cancelling:
+        """Asks a task to stop. `user_id` None: whosever it is; else another user's is unknown."""
+        arguments = (user_id or "", ended_at, str(keys.TASK_ENDED_TTL_S))
+        answer = await self._valkey.eval(_CANCEL, 1, keys.task(task_id), *arguments)
+        word, run, attempt = (part.decode() for part in answer)
+        return Cancelling(word, Fence(task_id, int(run), int(attempt)))
+
     def add_begin(
-        self, pipeline: Pipeline, task_id: str, run: int, max_duration_s: int, fields: Mapping[str, str]
+        self,
+        pipeline: Pipeline,
+        task_id: str,
+        run: int,
+        max_duration_s: int,
+        fields: Mapping[str, str],
+        *,
+        holder: str,
     ) -> None:
-        """Adds taking a run up to `pipeline`; `parse_begun` takes its answer."""
-        ttl_s = str(max_duration_s + keys.TASK_GRACE_S)
-        pipeline.eval(_BEGIN, 1, keys.task(task_id), str(run), ttl_s, *_flat(fields))
+        """Adds taking a run up to `pipeline`; `parse_begun` takes its answer.
+
+        `holder` names this taking up: asked again after a broken connection, it gets the same attempt.
+        """
+        lease_ms, ttl_s = str(round(LEASE_S * 1000)), str(max_duration_s + keys.TASK_GRACE_S)
+        words = (str(run), ttl_s, lease_ms, holder, str(MAX_LOSSES), *_flat(fields))
+        pipeline.eval(_BEGIN, 1, keys.task(task_id), *words)
 
     def add_write(self, pipeline: Pipeline, fence: Fence, fields: Mapping[str, str]) -> None:
         """Adds a write of a running task's fields; its answer is 0 where it was refused."""
@@ -130,6 +176,11 @@ class TaskStore:
     def add_duration(self, pipeline: Pipeline, task_type: str, duration_s: float) -> None:
         """Adds a run's duration to its type's running mean."""
         pipeline.eval(_MEAN, 1, keys.task_duration(task_type), f"{duration_s:.3f}", str(NEW_RUN_WEIGHT))
+
+    async def read_mean_duration(self, task_type: str) -> float | None:
+        """Seconds; None: none of this type has completed yet."""
+        mean: Any = await self._valkey.get(keys.task_duration(task_type))
+        return float(mean) if mean else None
 
     def add_read(self, pipeline: Pipeline, task_id: str) -> None:
         """Adds the read of an entry to `pipeline`; `parse_fields` takes its answer."""
@@ -164,13 +215,7 @@ class TaskStore:
 def parse_begun(answer: list[Any], task_id: str, run: int) -> Begun:
     """Reads the answer of `TaskStore.add_begin`."""
     word, attempt = answer
-    fence = Fence(task_id, run, int(attempt))
-    match word:
-        case b"begun":
-            return Begun("begun", fence)
-        case b"ended":
-            return Begun("ended", fence)
-    return Begun("stale", fence)
+    return Begun(word.decode(), Fence(task_id, run, int(attempt)))
 
 
 def ended_fields(status: str, percent: int, ended_at: str, error: str | None = None) -> dict[str, str]:

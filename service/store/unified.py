@@ -73,7 +73,9 @@ class UnifiedRegistry:
         if legacy is None:
             return False
         registration = Registration(user_id, legacy.session_id, legacy.backend_route, now)
-        patched = await self._patch_user(user_id, replace(_register_patch(registration), only_if="new", read=()))
+        patch = _register_patch(registration)
+        values = patch.set | {doc.REGISTERED_AT: legacy.last_seen_at}
+        patched = await self._patch_user(user_id, replace(patch, only_if="new", read=(), set=values))
         if patched.is_applied:
             _raise_first(await self._lane.run(*_join(registration, DEFAULT_COMPANY)))
         return patched.is_applied
@@ -192,6 +194,7 @@ def _register_patch(registration: Registration) -> Patch:
         doc.BACKEND_ROUTE: registration.backend_route,
         doc.LAST_SEEN_AT: registration.at,
         doc.LAST_HEARTBEAT: registration.at,
+        doc.REGISTERED_AT: registration.at,
         doc.STATUS: doc.ONLINE,
     }
     if registration.company_id is not None:

@@ -1,1 +1,1 @@
-"""Celery workers and beat. A task type is one file under `tasks/`; everything else here serves it."""
+"""Celery workers and beat: they run the task types of `service.tasks`, and the chores of `chores/`."""

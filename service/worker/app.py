@@ -11,14 +11,16 @@ import structlog
 from celery import Celery, Task
 from celery.exceptions import Reject, TimeLimitExceeded
 
-from contract.queues import DEFAULT, queue_of
+from contract.queues import DEFAULT, celery_name, queue_of
 from service.settings import Settings, SettingsError
 from service.store.broker import VISIBILITY_TIMEOUT_S, broker_configuration
 from service.store.client import VALKEY_FAULTS
+from service.tasks.declaring import TASKS, TaskKind, load_task_types
 from service.worker.bridge import Bridge
+from service.worker.chore import CHORES, MaintenanceKind, load_chores
 from service.worker.execution import execute
-from service.worker.framework import CHORES, TASKS, MaintenanceKind, TaskKind, load_task_types
 from service.worker.hard_limit import fail_killed_in_background
+from service.worker.metrics import WorkerMetrics
 
 log = structlog.get_logger("pinnokio.worker")
 
@@ -54,6 +56,7 @@ def make_app(settings: Settings) -> Celery:
     if settings.hard_time_limit_s <= settings.soft_time_limit_s:
         raise SettingsError("CELERY_HARD_TIME_LIMIT_S takes more than CELERY_SOFT_TIME_LIMIT_S")
     load_task_types()
+    load_chores()
     app = Celery("pinnokio")
     app.conf.update(configuration(settings))
     for kind in TASKS.values():
@@ -119,6 +122,16 @@ def _schedule(settings: Settings) -> dict[str, Any]:
     }
 
 
+def watch_in_parent(app: Celery, settings: Settings, metrics: WorkerMetrics) -> None:
+    """Has the parent count what its children do, and take back what a child died at."""
+    # Not at the top: it brings Celery's whole worker, which neither beat nor Flower needs.
+    from service.worker.requests import make_request_class
+
+    request: Any = make_request_class(settings, metrics)
+    for name in (*TASKS, *CHORES):
+        app.tasks[celery_name(name)].Request = request
+
+
 def _limits(max_duration_s: int, settings: Settings) -> dict[str, Any]:
     """A type's own limit, where it is below the container's; the hard one leaves the same time to end in."""
     soft_s = min(max_duration_s, settings.soft_time_limit_s)
@@ -126,11 +139,12 @@ def _limits(max_duration_s: int, settings: Settings) -> dict[str, Any]:
 
 
 def _register_task(app: Celery, kind: TaskKind, settings: Settings) -> None:
-    def run_task(task: Task[Any, Any], task_id: str, run: int) -> None:
+    def run_task(task: Task[Any, Any], task_id: str, run: int) -> str | None:
         with _log_context(task, task_type=kind.name, task_id=task_id, run=run):
             bridge = _bridge()
             try:
-                bridge.run(execute(kind, task_id, run, bridge))
+                # The answer goes to the parent alone, which counts it.
+                return bridge.run(execute(kind, task_id, run, bridge))
             except VALKEY_FAULTS as fault:
                 log.exception("task_given_back")
                 raise Reject(repr(fault), requeue=True) from fault

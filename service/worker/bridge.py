@@ -1,17 +1,21 @@
 """The one bridge from Celery's synchronous tasks to the asynchronous stores: an event loop per worker process.
 
-It also turns Celery's soft time limit into an end of the handler alone: what writes the failure down is not hit.
+It also ends the handler alone at Celery's soft time limit, when its task is cancelled and when another attempt has
+taken over: what writes the end down is not hit.
 """
 
 import asyncio
 import contextvars
+import os
 import signal
 from collections.abc import Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
 from service.settings import Settings
-from service.worker.services import Services
+from service.store.tasks import Fence
+from service.tasks.services import Services
+from service.worker.lease import LeaseKeeper
 
 T = TypeVar("T")
 
@@ -20,48 +24,77 @@ class TimeIsUp(BaseException):
     """The soft time limit. No `Exception`: a handler's broad `except` must not take it for a broken document."""
 
 
+class Cancelled(BaseException):
+    """The task's user wants it no more."""
+
+
+class Superseded(BaseException):
+    """Another attempt or run has taken over, and whatever this one writes is refused."""
+
+
+Reason = type[TimeIsUp] | type[Cancelled] | type[Superseded]
+
+
 class Bridge:
     """The event loop, the services and the running handler of one worker process."""
 
     def __init__(self, settings: Settings) -> None:
         self._runner = asyncio.Runner()
         self.services = Services.open(settings)
+        self._lease = LeaseKeeper(settings)
         self._handler: asyncio.Task[Any] | None = None
-        self._is_time_up = False
+        self._reason: Reason | None = None
+        # What a signal means that nobody else has given a meaning: Celery's parent sends it at the soft limit.
+        self._asked: Reason = TimeIsUp
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs `work` to its end in this process's event loop."""
         # billiard sets its own handler after the process's start-up signal: it would raise wherever the loop stands.
-        signal.signal(signal.SIGUSR1, self._on_soft_limit)
+        signal.signal(signal.SIGUSR1, self._on_signal)
         # The caller's context, not the one that the runner kept from its first run: log fields live in it.
         return self._runner.run(work, context=contextvars.copy_context())
 
     async def within_limit(self, handler: Coroutine[Any, Any, T]) -> T:
-        """Awaits `handler`; raises TimeIsUp when the soft limit ends it."""
-        self._is_time_up = False
+        """Awaits `handler`; raises TimeIsUp, Cancelled or Superseded when that ends it."""
+        self._reason, self._asked = None, TimeIsUp
         self._handler = asyncio.get_running_loop().create_task(handler)
         try:
             answer: T = await self._handler
         except asyncio.CancelledError:
-            if self._is_time_up:
-                raise TimeIsUp from None
+            if self._reason is not None:
+                raise self._reason from None
             raise
         else:
             return answer
         finally:
             self._handler = None
 
+    async def with_lease(self, handler: Coroutine[Any, Any, T], fence: Fence, at_most_s: float) -> T:
+        """`within_limit`, while the lease of the attempt is renewed, for `at_most_s` at most."""
+        self._lease.hold(fence, self._stop, at_most_s)
+        try:
+            return await self.within_limit(handler)
+        finally:
+            self._lease.let_go()
+
     def close(self) -> None:
+        self._lease.close()
         self._runner.run(self.services.close())
         self._runner.close()
 
-    def _on_soft_limit(self, _signal: int, _frame: FrameType | None) -> None:
-        handler = self._handler
+    def _stop(self, is_cancelled: bool) -> None:
+        """Called from the lease's thread: the signal runs where the handler does."""
+        self._asked = Cancelled if is_cancelled else Superseded
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        handler, reason = self._handler, self._asked
+        self._asked = TimeIsUp
         if handler is None or handler.done():
             return
-        self._is_time_up = True
+        self._reason = reason
         loop = self._runner.get_loop()
         if asyncio.current_task(loop) is handler:
             # It computes: only an exception where it stands ends that.
-            raise TimeIsUp
+            raise reason
         loop.call_soon_threadsafe(handler.cancel)

@@ -1,11 +1,12 @@
 """One run of a task, from taking it up to its end: handler, a write and an event a step, result or failure.
 
 Each write is fenced; when one is refused another attempt has taken over, and this one stops without a trace.
-`service.worker.ending` owns the end.
+`service.tasks.ending` owns the end.
 """
 
 import resource
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,16 +14,17 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from contract import keys
 from service.domain.events import TASK_PROGRESS, Event
 from service.domain.progress import Step, build_progress, estimate_completion
 from service.domain.tasks import PROCESSING, STARTED, TaskEntry
 from service.store.client import VALKEY_FAULTS
 from service.store.payloads import parse as parse_payload
 from service.store.tasks import Begun, Fence, parse_begun, parse_fields
-from service.worker.bridge import Bridge, TimeIsUp
-from service.worker.ending import Ending, end_run, patiently, tell_late
-from service.worker.framework import Arguments, TaskFailure, TaskKind
-from service.worker.services import Services
+from service.tasks.declaring import Arguments, TaskFailure, TaskKind
+from service.tasks.ending import Ending, end_run, ending_of_lost, patiently, tell_late
+from service.tasks.services import Services
+from service.worker.bridge import Bridge, Cancelled, Superseded, TimeIsUp
 
 log = structlog.get_logger("pinnokio.worker")
 
@@ -35,10 +37,6 @@ LOST_ARGUMENTS: Final = "the task's arguments are no longer there; start it agai
 OUT_OF_MEMORY: Final = "the task needed more memory than its worker has"
 
 
-class Superseded(BaseException):
-    """A write was refused: another attempt or run has taken over. No `Exception`, so that no handler catches it."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Taken:
     """What a run is taken up with. `arguments` None: they are gone; `mean_s` None: none of this type has ended yet."""
@@ -49,30 +47,40 @@ class _Taken:
     mean_s: float | None
 
 
-async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> None:
-    """Runs a task once. A message whose run has ended, or is not the registry's, has no effect.
+async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> str | None:
+    """Runs a task once; the status that it ended with here. None: the message had no effect, for its run has ended, is
+    another attempt's or not the registry's.
 
     Raises one of VALKEY_FAULTS where Valkey stayed away: the message then goes back to its queue.
     """
     services = bridge.services
-    taken = await patiently(lambda: _take_up(kind, task_id, run, services))
-    entry, fence = taken.entry, taken.begun.fence
-    if taken.begun.outcome == "stale" or entry is None:
+    holder = uuid.uuid4().hex
+    taken = await patiently(lambda: _take_up(kind, task_id, run, services, holder))
+    entry, fence, outcome = taken.entry, taken.begun.fence, taken.begun.outcome
+    if outcome == "stale" or entry is None:
         log.warning("task_message_ignored", reason="its run is not the registry's")
-    elif taken.begun.outcome == "ended":
+    elif outcome == "leased":
+        log.warning("task_message_ignored", reason="another attempt is at it")
+    elif outcome == "ended":
         await tell_late(services, entry, fence)
+    elif outcome in ("lost", "cancelled"):
+        ending = ending_of_lost(entry, is_cancelled=outcome == "cancelled")
+        return ending.status if await end_run(services, entry, fence, ending) else None
     else:
+        work = Run(kind, entry, fence, services, taken.mean_s)
         try:
-            await _work(Run(kind, entry, fence, services, taken.mean_s), taken.arguments, bridge)
+            await _work(work, taken.arguments, bridge)
         except Superseded:
             log.warning("task_superseded", attempt=fence.attempt)
+        return work.ended
+    return None
 
 
-async def _take_up(kind: TaskKind, task_id: str, run: int, services: Services) -> _Taken:
+async def _take_up(kind: TaskKind, task_id: str, run: int, services: Services, holder: str) -> _Taken:
     """Takes the run up and reads what it needs, in one round trip."""
     pipeline = services.valkey.pipeline(transaction=False)
     fields = {"worker_id": services.worker_id, "started_at": datetime.now(UTC).isoformat()}
-    services.tasks.add_begin(pipeline, task_id, run, kind.max_duration_s, fields)
+    services.tasks.add_begin(pipeline, task_id, run, kind.max_duration_s, fields, holder=holder)
     services.tasks.add_read(pipeline, task_id)
     services.payloads.add_read(pipeline, task_id)
     services.tasks.add_read_mean_duration(pipeline, kind.name)
@@ -86,17 +94,20 @@ async def _take_up(kind: TaskKind, task_id: str, run: int, services: Services) -
 
 
 async def _work(run: "Run", arguments: Arguments | None, bridge: Bridge) -> None:
-    """Cases of a failure in order: arguments gone; the handler's own word; the soft limit; anything unexpected."""
+    """Cases of a failure in order: arguments gone; the handler's own word; the soft limit; cancelled; anything
+    unexpected."""
     if arguments is None:
         await run.fail(LOST_ARGUMENTS)
         return
     try:
-        result = await bridge.within_limit(_call(run, arguments))
+        result = await bridge.with_lease(_call(run, arguments), run.fence, run.kind.max_duration_s + keys.TASK_GRACE_S)
     except TaskFailure as failure:
         await run.fail(str(failure))
     except TimeIsUp:
         log.warning("task_over_its_limit", duration_s=run.duration_s)
         await run.fail(f"the task was stopped after {round(run.duration_s)} s, its time limit")
+    except Cancelled:
+        await run.cancel()
     except MemoryError:
         await run.fail(OUT_OF_MEMORY)
     except Exception:
@@ -121,7 +132,9 @@ class Run:
     ) -> None:
         self.kind = kind
         self._entry = entry
-        self._fence = fence
+        self.fence = fence
+        # The status that it ended with; None: it has not, or another attempt has.
+        self.ended: str | None = None
         self._services = services
         self._step: str | None = None
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -130,7 +143,7 @@ class Run:
 
     @property
     def task_id(self) -> str:
-        return self._fence.task_id
+        return self.fence.task_id
 
     @property
     def user_id(self) -> str:
@@ -162,7 +175,7 @@ class Run:
 
         async def tell() -> bool:
             pipeline = self._services.valkey.pipeline(transaction=False)
-            self._services.tasks.add_write(pipeline, self._fence, fields)
+            self._services.tasks.add_write(pipeline, self.fence, fields)
             self._services.events.add_publish(pipeline, event)
             return bool((await pipeline.execute())[0])
 
@@ -180,9 +193,13 @@ class Run:
     async def fail(self, error: str) -> None:
         await self._end(Ending(self._step, error=error, duration_s=self.duration_s, resources=self._resources()))
 
+    async def cancel(self) -> None:
+        await self._end(Ending(self._step, duration_s=self.duration_s, resources=self._resources(), is_cancelled=True))
+
     async def _end(self, ending: Ending) -> None:
-        if not await end_run(self._services, self._entry, self._fence, ending):
+        if not await end_run(self._services, self._entry, self.fence, ending):
             raise Superseded
+        self.ended = ending.status
 
     def _resources(self) -> dict[str, str]:
         cpu = (time.process_time() - self._cpu) / max(time.monotonic() - self._wall, 0.001)

@@ -1,40 +1,52 @@
-"""What becomes of a task whose process was killed at the hard time limit: the parent writes its failure down.
+"""Ends a run from its worker's parent process, for a child that was killed or died cannot.
 
-The killed process cannot, and a message that came again would meet the same end.
+A message that came again would meet the same end.
 """
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import structlog
 
-from service.domain.tasks import PROCESSING
+from service.domain.tasks import PROCESSING, TaskEntry
 from service.settings import Settings
 from service.store.client import VALKEY_FAULTS
+from service.store.recovery import Lost
 from service.store.tasks import Fence
-from service.worker.ending import Ending, end_run
-from service.worker.services import Services
+from service.tasks.ending import Ending, end_run, ending_of_killed, ending_of_lost
+from service.tasks.services import Services
 
 log = structlog.get_logger("pinnokio.worker")
 
 
 def fail_killed_in_background(settings: Settings, task_id: str, run: int, limit_s: float) -> threading.Thread:
-    """Ends the run as failed from a thread: the parent's event loop must not wait for Valkey."""
-    thread = threading.Thread(
-        target=lambda: asyncio.run(_fail_killed(settings, task_id, run, limit_s)), name="hard-limit"
-    )
+    """Ends a run that was killed at its hard limit as failed."""
+    return _in_background(settings, task_id, run, lambda entry: ending_of_killed(entry, limit_s))
+
+
+def end_lost_in_background(settings: Settings, lost: Lost) -> threading.Thread:
+    """Ends a run that its worker's process died at, and that is not to be tried again."""
+    task_id, run, is_cancelled = lost.fence.task_id, lost.fence.run, lost.outcome == "cancelled"
+    return _in_background(settings, task_id, run, lambda entry: ending_of_lost(entry, is_cancelled=is_cancelled))
+
+
+def _in_background(
+    settings: Settings, task_id: str, run: int, ending_of: Callable[[TaskEntry], Ending]
+) -> threading.Thread:
+    """From a thread: the parent's event loop must not wait for Valkey."""
+    thread = threading.Thread(target=lambda: asyncio.run(_end(settings, task_id, run, ending_of)), name="end-run")
     thread.start()
     return thread
 
 
-async def _fail_killed(settings: Settings, task_id: str, run: int, limit_s: float) -> None:
+async def _end(settings: Settings, task_id: str, run: int, ending_of: Callable[[TaskEntry], Ending]) -> None:
     services = Services.open(settings)
     try:
         entry = await services.tasks.read(task_id)
         if entry is None or entry.run != run or entry.status != PROCESSING:
             return
-        ending = Ending(entry.current_step, error=f"the task was killed after {limit_s:g} s, its hard time limit")
-        await end_run(services, entry, Fence(task_id, run, entry.attempt), ending)
+        await end_run(services, entry, Fence(task_id, run, entry.attempt), ending_of(entry))
     except VALKEY_FAULTS as fault:
         log.error("task_failure_not_written", task_id=task_id, error=repr(fault))
     finally:

@@ -12,10 +12,11 @@ from celery.worker import state
 
 from service.logs import set_up_logs
 from service.settings import Settings
-from service.worker.app import close_bridge, make_app, open_bridge
-from service.worker.framework import preload
+from service.tasks.declaring import preload
+from service.tasks.services import worker_name
+from service.worker.app import close_bridge, make_app, open_bridge, watch_in_parent
+from service.worker.metrics import WorkerMetrics
 from service.worker.pulse import BEAT_S, Load, Pulse, touch
-from service.worker.services import worker_name
 
 
 def run_worker(settings: Settings) -> int:
@@ -23,9 +24,11 @@ def run_worker(settings: Settings) -> int:
     set_up_logs(settings.log_level)
     touch(settings.heartbeat_file)
     app = make_app(settings)
+    metrics = WorkerMetrics(settings, _hostname(settings))
+    watch_in_parent(app, settings, metrics)
     _connect_signals(settings)
     pulses: list[Pulse] = []
-    app.steps["worker"].add(_pulse_step(settings, pulses))
+    app.steps["worker"].add(_pulse_step(settings, pulses, metrics))
     preload(settings.celery_queues, settings.task_routes)
     with contextlib.suppress(OSError):
         # Each child asks the kernel to die with its parent, through cffi, whose C parser weighs 12 MB: here it is made
@@ -42,7 +45,7 @@ def run_worker(settings: Settings) -> int:
 
 def _make_worker(app: Celery, settings: Settings) -> Any:
     return app.Worker(
-        hostname=f"celery@{worker_name(settings)}-{os.getpid()}",
+        hostname=_hostname(settings),
         queues=settings.celery_queues,
         concurrency=settings.celery_concurrency,
         loglevel=settings.log_level,
@@ -54,6 +57,10 @@ def _make_worker(app: Celery, settings: Settings) -> Any:
     )
 
 
+def _hostname(settings: Settings) -> str:
+    return f"celery@{worker_name(settings)}-{os.getpid()}"
+
+
 def _connect_signals(settings: Settings) -> None:
     # A receiver for this signal keeps Celery from setting up logs of its own.
     signals.setup_logging.connect(lambda **_: None, weak=False)
@@ -63,9 +70,9 @@ def _connect_signals(settings: Settings) -> None:
     signals.worker_process_shutdown.connect(lambda **_: close_bridge(), weak=False)
 
 
-def _pulse_step(settings: Settings, pulses: list[Pulse]) -> type[bootsteps.StartStopStep]:
+def _pulse_step(settings: Settings, pulses: list[Pulse], metrics: WorkerMetrics) -> type[bootsteps.StartStopStep]:
     class PulseStep(bootsteps.StartStopStep):
-        """Starts the pulse beside the pool, and lets the event loop tick it."""
+        """Starts pulse and figures beside the pool, and lets the event loop tick the pulse."""
 
         requires = ("celery.worker.components:Pool", "celery.worker.components:Hub")
 
@@ -78,6 +85,8 @@ def _pulse_step(settings: Settings, pulses: list[Pulse]) -> type[bootsteps.Start
             )
             pulses.append(pulse)
             pulse.start()
+            # Only now: the pool's first children have no part in the socket.
+            metrics.serve()
 
         def register_with_event_loop(self, _worker: Any, hub: Any) -> None:
             for pulse in pulses:

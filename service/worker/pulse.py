@@ -15,21 +15,17 @@ from typing import Final
 import msgspec
 import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from contract import keys
 from service.settings import Settings
-from service.store.client import tls_options
-from service.worker.services import worker_name
+from service.tasks.services import worker_name
+from service.worker.plain_client import connect_plainly
 
 log = structlog.get_logger("pinnokio.worker")
 
 BEAT_S: Final = 2.0
 # The loop ticks each BEAT_S; a message that is decoded or a child that is forked takes far less than this.
 STUCK_AFTER_S: Final = 20.0
-# One heartbeat is worth half its interval of waiting, no more: the next one says the same.
-HEARTBEAT_TIMEOUT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ class Pulse:
             self._thread.join()
 
     def _run(self) -> None:
-        with _connect(self._settings) as valkey:
+        with connect_plainly(self._settings) as valkey:
             while not self._stopped.is_set():
                 try:
                     self._beat(valkey)
@@ -121,18 +117,3 @@ class Pulse:
             pipeline.hset(keys.worker_heartbeats(queue), self._name, beat)
             pipeline.expire(keys.worker_heartbeats(queue), keys.DAY_S)
         pipeline.execute()
-
-
-def _connect(settings: Settings) -> redis.Redis:
-    valkey = settings.valkey
-    return redis.Redis(
-        host=valkey.host,
-        port=valkey.port,
-        db=valkey.db,
-        password=valkey.password,
-        socket_connect_timeout=HEARTBEAT_TIMEOUT_S,
-        socket_timeout=HEARTBEAT_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        ssl=valkey.tls,
-        **(tls_options(valkey) if valkey.tls else {}),
-    )

@@ -19,8 +19,8 @@ from service.store.client import Valkey, connect
 from service.store.flag import FlagSource
 from service.store.lane import Lane
 from service.store.queue import TaskQueue
-from service.store.tasks import TaskStore
-from service.store.unified import UnifiedRegistry
+from service.tasks.declaring import load_task_types
+from service.tasks.services import Services
 from tests.service.conftest import settings_for
 from tests.service.valkey_server import RunningValkey
 
@@ -46,6 +46,8 @@ class Worker:
                     "LISTENERS_REDIS_HOST": "127.0.0.1",
                     "LISTENERS_REDIS_PORT": str(valkey.port),
                     "CELERY_CONCURRENCY": "1",
+                    # Several workers on one machine: a test that looks asks for a port of its own.
+                    "WORKER_METRICS_PORT": "0",
                     "CELERY_QUEUES": "default,computation,maintenance",
                     "WORKER_HEARTBEAT_FILE": str(self.heartbeat),
                     "BEAT_SCHEDULE_FILE": str(folder / "schedule"),
@@ -98,12 +100,13 @@ class User:
         self.valkey = valkey
         self.settings = settings
         self.lane = Lane(settings.valkey)
-        self.tasks = TaskStore(valkey)
         self.queue = TaskQueue(settings)
         self.flag = FlagSource(valkey, settings)
-        unified = UnifiedRegistry(self.lane)
-        self.rpc = TaskNamespace(self.tasks, self.queue, unified, self.flag, valkey=valkey, settings=settings)
-        self.starter = TaskStarter(valkey, settings, self.tasks, self.queue, unified, self.flag)
+        self.services = Services.over(settings, valkey, self.lane, self.queue)
+        self.tasks = self.services.tasks
+        load_task_types()
+        self.starter = TaskStarter(self.services, self.flag)
+        self.rpc = TaskNamespace(self.services, self.starter)
         self.channel = valkey.pubsub(ignore_subscribe_messages=True)
 
     async def start(self, task_type: str, task_id: str, user_id: str | None = None, **arguments: Any) -> dict[str, Any]:
@@ -111,8 +114,8 @@ class User:
             StartRequest(task_type, task_id, user_id or self.user_id, arguments, {"job_id": task_id})
         )
 
-    async def next_event(self) -> dict[str, Any]:
-        async with asyncio.timeout(EVENT_S):
+    async def next_event(self, timeout_s: float = EVENT_S) -> dict[str, Any]:
+        async with asyncio.timeout(timeout_s):
             while True:
                 message = await self.channel.get_message(timeout=1.0)
                 if message is not None:
@@ -126,7 +129,7 @@ class User:
             event = await self.next_event()
             if event["payload"]["task_id"] == task_id:
                 events.append(event)
-                if event["payload"]["status"] in ("completed", "failed"):
+                if event["payload"]["status"] in ("completed", "failed", "cancelled"):
                     return events
 
     async def close(self) -> None:

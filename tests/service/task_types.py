@@ -10,7 +10,7 @@ import sys
 import time
 
 from service.settings import Settings
-from service.worker.framework import Arguments, Result, TaskContext, TaskFailure, load_task_types, task_type
+from service.tasks.declaring import Arguments, Result, TaskContext, TaskFailure, load_task_types, task_type
 from service.worker.main import run_worker
 
 
@@ -51,10 +51,10 @@ async def ignore_limit(context: TaskContext, _: Arguments) -> Result:
 
 
 @task_type("test_die")
-async def die(context: TaskContext, _: Arguments) -> Result:
-    """Takes its process down the first time, and completes the second."""
+async def die(context: TaskContext, arguments: Arguments) -> Result:
+    """Takes its process down the first time, and completes the second; or does so always."""
     await context.step_done("dying", 10)
-    if await context.services.valkey.incr(gate(context.task_id)) == 1:
+    if await context.services.valkey.incr(gate(context.task_id)) == 1 or "always" in arguments:
         os.kill(os.getpid(), signal.SIGKILL)
     return {"survived": True}
 
@@ -68,5 +68,7 @@ async def fail(context: TaskContext, arguments: Arguments) -> Result:
 
 
 if __name__ == "__main__":
+    from tests.service import new_service  # noqa: F401 - declares its type
+
     load_task_types()
     sys.exit(run_worker(Settings.from_env(os.environ)))

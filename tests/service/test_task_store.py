@@ -17,11 +17,15 @@ def tasks(valkey: Valkey) -> TaskStore:
     return TaskStore(valkey)
 
 
-async def begin(valkey: Valkey, tasks: TaskStore, run: int) -> Begun:
+async def begin(valkey: Valkey, tasks: TaskStore, run: int, holder: str = "h1") -> Begun:
     pipeline = valkey.pipeline(transaction=False)
-    tasks.add_begin(pipeline, "t1", run, 1800, {"worker_id": "w1"})
+    tasks.add_begin(pipeline, "t1", run, 1800, {"worker_id": "w1:7"}, holder=holder)
     (answer,) = await pipeline.execute()
     return parse_begun(answer, "t1", run)
+
+
+async def let_lease_run_out(valkey: Valkey) -> None:
+    await valkey.hset(keys.task("t1"), "lease_until", "1")
 
 
 async def write(valkey: Valkey, tasks: TaskStore, fence: Fence, **fields: str) -> bool:
@@ -56,6 +60,7 @@ async def test_a_life_of_a_task_and_its_times_to_live(valkey: Valkey, tasks: Tas
 async def test_writes_of_an_older_attempt_are_refused(valkey: Valkey, tasks: TaskStore) -> None:
     claim = await tasks.claim(TASK)
     older = (await begin(valkey, tasks, claim.run)).fence
+    await let_lease_run_out(valkey)
     newer = (await begin(valkey, tasks, claim.run)).fence
     assert newer.attempt == older.attempt + 1
 

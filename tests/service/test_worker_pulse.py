@@ -10,10 +10,10 @@ import pytest
 from contract import keys
 from service.settings import Settings, SettingsError
 from service.store.client import Valkey
+from service.tasks.services import Services
 from service.worker.app import make_app
+from service.worker.chores.cleanup import drop_dead_workers
 from service.worker.pulse import STUCK_AFTER_S, Load, Pulse, is_alive
-from service.worker.services import Services
-from service.worker.tasks.maintenance.cleanup import drop_dead_workers
 from tests.service.conftest import MakeSettings
 from tests.service.running_worker import Worker
 from tests.service.valkey_server import RunningValkey

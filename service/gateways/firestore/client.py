@@ -18,6 +18,8 @@ from service.gateways.firestore.values import build_fields, build_value, read_fi
 
 SCOPES: Final = ("https://www.googleapis.com/auth/datastore",)
 LIMIT_S: Final = 5.0
+# Nobody waits for a write, and one that was given up is only repeated.
+WRITE_LIMIT_S: Final = 10.0
 CHANNEL_OPTIONS: Final = (
     # An outage heals within a second of its end: gRPC's own pause between attempts grows to two minutes otherwise.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -63,7 +65,7 @@ class FirestoreClient:
     async def write(self, merges: Sequence[Merge]) -> None:
         """All of them or none, at most 500."""
         request = _COMMIT(database=self.database, writes=[self._build_write(merge) for merge in merges])
-        await self._ask(self._commit, request)
+        await self._ask(self._commit, request, limit_s=WRITE_LIMIT_S)
 
     async def read(self, path: str) -> Document | None:
         """None: there is no such document."""
@@ -93,9 +95,9 @@ class FirestoreClient:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def _ask(self, method: Any, request: Any) -> Any:
+    async def _ask(self, method: Any, request: Any, *, limit_s: float = LIMIT_S) -> Any:
         try:
-            return await method(request, metadata=self._metadata, timeout=LIMIT_S)
+            return await method(request, metadata=self._metadata, timeout=limit_s)
         except grpc.aio.AioRpcError as error:
             raise read_fault(error) from None
 

@@ -27,7 +27,7 @@ MAX_TARGETS: Final = 100
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
 # A stream that owes documents and brings nothing is broken, or its connection is; a slow one gets longer each time.
-FIRST_SILENCE_S: Final = 3.0
+FIRST_SILENCE_S: Final = 2.0
 LONGEST_SILENCE_S: Final = 30.0
 # A query that Firestore refused is tried again, slowly: a missing right or index is put right by people.
 REFUSED_PAUSE_S: Final = 30.0
@@ -155,7 +155,7 @@ class _Stream:
 
     def restart(self) -> None:
         """Opens the stream anew."""
-        if self._silence is not None:
+        if self._silence is not None and not self._silence.expired():
             self._silence.reschedule(asyncio.get_running_loop().time())
 
     def remove(self, target: Target[Any]) -> None:
@@ -219,7 +219,7 @@ class _Stream:
 
     def _expect(self) -> None:
         """While a target waits for its documents the stream must bring something; afterwards it may be silent."""
-        if self._silence is None:
+        if self._silence is None or self._silence.expired():
             return
         if all(target.is_current for target in self._targets.values()):
             self._silence_s = FIRST_SILENCE_S

@@ -1,14 +1,32 @@
--- A worker takes a run up: a new attempt, whose number fences those before it.
--- KEYS[1] registry:task:{task_id}; ARGV: run, ttl_s, then field, value, …
--- Answers {'begun', attempt} | {'ended', attempt} (this run has ended) | {'stale', 0} (another run, or no entry).
-if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then
+-- Takes a run up: a new attempt, whose number fences those before it, with a lease.
+-- KEYS[1] registry:task:{task_id}; ARGV: run, ttl_s, lease_ms, holder, most losses, then field, value, …
+-- `holder` names this taking up: asked again after a broken connection, it gets the same answer.
+-- Answers {word, attempt}: 'begun'; 'leased' (another attempt runs); 'ended' (this run has ended); 'stale' (another
+-- run, or no entry); 'lost' (its attempts took their workers down too often); 'cancelled' (to be ended so).
+local has = redis.call('HMGET', KEYS[1], 'run', 'status', 'attempt', 'lease_until', 'holder', 'losses', 'cancel')
+if has[1] ~= ARGV[1] then
   return {'stale', 0}
 end
-local status = redis.call('HGET', KEYS[1], 'status')
-if status ~= 'queued' and status ~= 'processing' then
-  return {'ended', tonumber(redis.call('HGET', KEYS[1], 'attempt') or '0')}
+local attempt = tonumber(has[3] or '0')
+if has[2] ~= 'queued' and has[2] ~= 'processing' then
+  return {'ended', attempt}
 end
-local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
-redis.call('HSET', KEYS[1], 'status', 'processing', unpack(ARGV, 3))
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if has[2] == 'processing' then
+  if tonumber(has[4] or '0') > now then
+    return {has[5] == ARGV[4] and 'begun' or 'leased', attempt}
+  end
+  if has[7] == '1' then
+    return {'cancelled', attempt}
+  end
+  -- The last attempt's worker went without a word.
+  if redis.call('HINCRBY', KEYS[1], 'losses', 1) >= tonumber(ARGV[5]) then
+    return {'lost', attempt}
+  end
+end
+local lease_until = string.format('%.0f', now + ARGV[3])
+redis.call('HSET', KEYS[1], 'status', 'processing', 'attempt', attempt + 1, 'lease_until', lease_until,
+  'holder', ARGV[4], unpack(ARGV, 6))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-return {'begun', attempt}
+return {'begun', attempt + 1}

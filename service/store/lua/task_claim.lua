@@ -8,9 +8,10 @@ if status == 'queued' or status == 'processing' then
   end
   return {'running', redis.call('HGET', KEYS[1], 'celery_task_id') or '', status}
 end
--- The server's clock: a run's number stays above that of a run whose entry has expired since.
+-- The server's clock, in microseconds (exact in Lua until the year 2255): a run's number stays above that of a run
+-- whose entry has expired since.
 local now = redis.call('TIME')
-local run = now[1] * 1000 + math.floor(now[2] / 1000)
+local run = now[1] * 1000000 + now[2]
 local last = tonumber(redis.call('HGET', KEYS[1], 'run') or '0')
 if run <= last then
   run = last + 1

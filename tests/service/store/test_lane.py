@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.exceptions import AuthenticationError, ClusterCrossSlotError, RedisError, ResponseError
@@ -10,7 +11,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.settings import ValkeySettings
+from service.store.client import Valkey
 from service.store.lane import Lane
+from service.store.scripts import Script
 from tests.service.valkey_server import RunningValkey, free_port, running_valkey
 from tests.service.waiting import eventually
 
@@ -39,6 +42,26 @@ async def test_an_error_answer_stands_in_its_place(lane: Lane) -> None:
 
 async def test_nothing_asked_nothing_answered(lane: Lane) -> None:
     assert await lane.run() == []
+
+
+async def test_a_script_is_sent_as_text_once(lane: Lane, valkey: Valkey) -> None:
+    """Also after Valkey forgot it, in the middle of others and many at once."""
+    echo = Script("return {KEYS[1], ARGV[1]}")
+
+    async def one(number: int) -> None:
+        answers = await lane.run(("SET", "a", 1), ("EVAL", echo, 1, "k", number), ("GET", "a"))
+        assert answers == [b"OK", [b"k", str(number).encode()], b"1"]
+
+    for _ in range(2):
+        await valkey.script_flush()
+        await asyncio.gather(*(one(number) for number in range(50)))
+        await valkey.config_resetstat()
+        await asyncio.gather(*(one(number) for number in range(50)))
+        stats: Any = await valkey.info("commandstats")
+        assert stats["cmdstat_evalsha"]["calls"] == 50
+        assert "cmdstat_eval" not in stats
+    with pytest.raises(ResponseError, match="thing"):
+        await lane.ask("EVAL", Script("return redis.error_reply('WRONG thing')"), 0)
 
 
 async def test_a_caller_that_leaves_disturbs_nobody(lane: Lane) -> None:

@@ -1,4 +1,4 @@
-"""What a worker process works with: its clients and stores, made when the process starts and closed when it ends."""
+"""What tasks work with: clients and stores, made when a process starts and closed when it ends."""
 
 import os
 import socket
@@ -9,6 +9,9 @@ from service.store.client import Valkey, connect
 from service.store.events import EventStore
 from service.store.lane import Lane
 from service.store.payloads import PayloadStore
+from service.store.queue import TaskQueue
+from service.store.quotas import QuotaStore
+from service.store.recovery import RecoveryStore
 from service.store.tasks import TaskStore
 from service.store.unified import UnifiedRegistry
 
@@ -33,12 +36,19 @@ class Services:
     payloads: PayloadStore
     events: EventStore
     unified: UnifiedRegistry
+    recovery: RecoveryStore
+    quotas: QuotaStore
+    queue: TaskQueue
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
-        """Connects at the first command, in the event loop that runs it."""
+        """Connects at the first command, in the event loop that runs it. Who opens them closes them."""
         valkey = connect(settings.valkey, max_connections=CONNECTIONS)
-        lane = Lane(settings.valkey)
+        return cls.over(settings, valkey, Lane(settings.valkey), TaskQueue(settings))
+
+    @classmethod
+    def over(cls, settings: Settings, valkey: Valkey, lane: Lane, queue: TaskQueue) -> "Services":
+        """Stores over clients that somebody else closes."""
         return cls(
             settings=settings,
             worker_id=f"{worker_name(settings)}:{os.getpid()}",
@@ -48,8 +58,12 @@ class Services:
             payloads=PayloadStore(valkey),
             events=EventStore(valkey, settings),
             unified=UnifiedRegistry(lane),
+            quotas=QuotaStore(valkey),
+            recovery=RecoveryStore(valkey, settings.celery_key_prefix),
+            queue=queue,
         )
 
     async def close(self) -> None:
+        await self.queue.close()
         await self.lane.close()
         await self.valkey.aclose()

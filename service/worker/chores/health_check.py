@@ -5,8 +5,8 @@ import time
 import structlog
 
 from service.store.client import VALKEY_FAULTS
-from service.worker.framework import chore
-from service.worker.services import Services
+from service.tasks.services import Services
+from service.worker.chore import chore
 
 log = structlog.get_logger("pinnokio.maintenance")
 

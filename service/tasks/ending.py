@@ -1,6 +1,7 @@
 """How a run ends: result and status first, then the event that says so, then what is no longer needed goes.
 
-Whoever dies in between is followed by a redelivery of the message, which finds the run ended and tells of it late.
+Whoever dies in between is followed by a redelivery of the message, or by maintenance: each finds the run ended and
+tells of it late.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ import structlog
 
 from service.domain.events import TASK_PROGRESS, Event
 from service.domain.progress import Step, build_progress
-from service.domain.tasks import COMPLETED, FAILED, TaskEntry
+from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
 from service.store.client import VALKEY_FAULTS
 from service.store.tasks import Fence, ended_fields
-from service.worker.services import Services
+from service.tasks.services import Services
 
 log = structlog.get_logger("pinnokio.worker")
 T = TypeVar("T")
@@ -41,7 +42,7 @@ async def patiently(operation: Callable[[], Awaitable[T]], patience_s: float = E
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended: with a result, or with an error for its user. `step`: the last that was done, None for none.
+    """How a run ended: with a result, an error for its user, or cancelled. `step`: the last that was done, or None.
 
     `duration_s` None: not known, and not taken into the type's mean; `resources`: fields of what was used.
     """
@@ -51,19 +52,43 @@ class Ending:
     error: str | None = None
     duration_s: float | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
+    is_cancelled: bool = False
 
     @property
     def status(self) -> str:
+        if self.is_cancelled:
+            return CANCELLED
         return COMPLETED if self.error is None else FAILED
 
     @property
     def percent(self) -> int:
-        """0 for a failure, in the event and so in the registry too: that is the contract's word."""
-        return 100 if self.error is None else 0
+        """0 for what did not complete, in the event and so in the registry too: that is the contract's word."""
+        return 100 if self.status == COMPLETED else 0
 
     @property
     def data(self) -> Mapping[str, Any]:
         return {"error": self.error} if self.error is not None else self.result or {}
+
+
+def ending_of_killed(entry: TaskEntry, limit_s: float) -> Ending:
+    """Of a run that was killed at its hard limit."""
+    return Ending(entry.current_step, error=f"the task was killed after {limit_s:g} s, its hard time limit")
+
+
+def ending_of_lost(entry: TaskEntry, *, is_cancelled: bool) -> Ending:
+    """Of a run whose attempts took their workers down too often, or that was to stop when its worker went."""
+    if is_cancelled:
+        return Ending(entry.current_step, is_cancelled=True)
+    return Ending(
+        entry.current_step,
+        error=f"the task was set aside: {entry.losses} times its worker died at it, out of memory or killed",
+    )
+
+
+def ending_of_stuck(entry: TaskEntry) -> Ending:
+    """Of a run without a sign of life for longer than it may take."""
+    limit_s = entry.max_duration_s
+    return Ending(entry.current_step, error=f"the task gave no sign of life for {limit_s} s, its time limit")
 
 
 async def end_run(services: Services, entry: TaskEntry, fence: Fence, ending: Ending) -> bool:
@@ -84,7 +109,8 @@ async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
         log.info("task_message_ignored", reason="its run has ended")
         return
     outcome = await patiently(lambda: services.tasks.read_outcome(entry.task_id))
-    ending = Ending(entry.current_step, result=outcome.result if outcome else None, error=entry.error)
+    result = outcome.result if outcome else None
+    ending = Ending(entry.current_step, result=result, error=entry.error, is_cancelled=entry.status == CANCELLED)
     await patiently(lambda: _announce(services, entry, fence, ending))
     await patiently(lambda: _tidy_up(services, entry, fence))
     log.info("task_end_told_late", status=entry.status)
@@ -104,4 +130,5 @@ async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: 
 
 async def _tidy_up(services: Services, entry: TaskEntry, fence: Fence) -> None:
     await services.payloads.delete(fence.task_id, fence.run)
+    await services.quotas.release(entry)
     await services.unified.remove_active_task(entry.user_id, entry.company_id, entry.task_id, has_ended=True)

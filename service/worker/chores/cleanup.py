@@ -9,8 +9,8 @@ import structlog
 from contract import keys
 from contract.queues import QUEUES
 from service.store.cleanup import RegistryCleanup
-from service.worker.framework import chore
-from service.worker.services import Services
+from service.tasks.services import Services
+from service.worker.chore import chore
 
 log = structlog.get_logger("pinnokio.maintenance")
 

@@ -1,0 +1,31 @@
+-- Puts a run whose worker is gone back to `queued`, which fences the attempt that it was at.
+-- KEYS[1] registry:task:{task_id}; ARGV: run, ttl_s, most losses, worker ('': whose lease ran out; else the prefix of
+-- worker_id, whose death is known).
+-- Answers {word, attempt}: 'queued'; 'lost' (too many of its attempts went so) and 'cancelled', both still to be ended
+-- by the caller; 'none' (it is not so, or no longer).
+local has = redis.call('HMGET', KEYS[1], 'run', 'attempt', 'status', 'lease_until', 'worker_id', 'cancel')
+if has[1] ~= ARGV[1] or has[3] ~= 'processing' then
+  return {'none', 0}
+end
+if ARGV[4] == '' then
+  local time = redis.call('TIME')
+  if tonumber(has[4] or '0') > time[1] * 1000 + math.floor(time[2] / 1000) then
+    return {'none', 0}
+  end
+elseif string.sub(has[5] or '', 1, #ARGV[4]) ~= ARGV[4] then
+  return {'none', 0}
+end
+local attempt = tonumber(has[2] or '0')
+if has[6] == '1' then
+  redis.call('HSET', KEYS[1], 'lease_until', '0')
+  return {'cancelled', attempt}
+end
+if redis.call('HINCRBY', KEYS[1], 'losses', 1) >= tonumber(ARGV[3]) then
+  -- Whoever ends it may die too: the next look finds it again.
+  redis.call('HSET', KEYS[1], 'lease_until', '0')
+  return {'lost', attempt}
+end
+redis.call('HSET', KEYS[1], 'status', 'queued', 'lease_until', '0', 'progress_percent', '0')
+redis.call('HDEL', KEYS[1], 'current_step')
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return {'queued', attempt}

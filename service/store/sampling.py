@@ -1,0 +1,139 @@
+"""Reads users out of both registries side by side, a random sample or all of them. Changes nothing."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contract import keys
+from service.domain import unified as doc
+from service.domain.drift import UnifiedUser, UserPair
+from service.domain.ids import DEFAULT_COMPANY
+from service.domain.legacy import LegacyUser
+from service.store.lane import Lane
+
+# Keys of one SCAN: a fraction of a millisecond of Valkey's time, so that requests hardly notice.
+SCAN_COUNT: Final = 1_000
+# Users of one round trip.
+_BATCH: Final = 100
+_LEGACY_FIELDS: Final = ("session_id", "backend_route", "last_seen_at")
+_LEGACY_USER: Final = keys.legacy_user("")
+_UNIFIED_USER: Final = keys.unified_user("")
+_COLLECTION: Final = "registry:chroma:"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`legacy`, `unified`: how many users each registry holds. `users`: those to compare, and their collections."""
+
+    legacy: int
+    unified: int
+    users: tuple[str, ...]
+    collections: dict[str, frozenset[str]]
+
+
+async def scan_keys(lane: Lane, cursor: bytes = b"0") -> AsyncIterator[tuple[bytes, list[str]]]:
+    """All keys in steps, each with the cursor that goes on behind it (`0`: that was the last)."""
+    while True:
+        cursor, found = await lane.ask("SCAN", cursor, "COUNT", SCAN_COUNT)
+        yield cursor, [key.decode(errors="replace") for key in found]
+        if cursor == b"0":
+            return
+
+
+async def draw_sample(lane: Lane, size: int | None, chance: random.Random) -> Sample:
+    """Up to `size` users of each registry, each as likely as any other; None: all of them."""
+    legacy, unified = _Reservoir(size, chance), _Reservoir(size, chance)
+    collections: dict[str, set[str]] = {}
+    async for _, found in scan_keys(lane):
+        for key in found:
+            if key.startswith(_LEGACY_USER):
+                legacy.offer(key.removeprefix(_LEGACY_USER))
+            elif key.startswith(_UNIFIED_USER):
+                unified.offer(key.removeprefix(_UNIFIED_USER))
+            elif key.startswith(_COLLECTION):
+                user_id, _, name = key.removeprefix(_COLLECTION).partition(":")
+                collections.setdefault(user_id, set()).add(name)
+    users = legacy.kept | unified.kept
+    used = {user_id: frozenset(names) for user_id, names in collections.items() if user_id in users}
+    return Sample(legacy.offered, unified.offered, tuple(sorted(users)), used)
+
+
+async def read_pairs(
+    lane: Lane, users: Sequence[str], collections: dict[str, frozenset[str]]
+) -> AsyncIterator[UserPair]:
+    """What both registries hold of each user now."""
+    for start in range(0, len(users), _BATCH):
+        batch = users[start : start + _BATCH]
+        legacy = await lane.run(*(("HMGET", keys.legacy_user(user_id), *_LEGACY_FIELDS) for user_id in batch))
+        unified = await lane.run(*(("HGETALL", keys.unified_user(user_id)) for user_id in batch))
+        hashes = [_hash(answer) for answer in unified]
+        company = await lane.run(
+            *(_ask_company(user_id, fields) for user_id, fields in zip(batch, hashes, strict=True))
+        )
+        for user_id, words, fields, is_in in zip(batch, legacy, hashes, company, strict=True):
+            yield UserPair(
+                user_id,
+                _legacy_user(user_id, _checked(words)),
+                _unified_user(fields, is_in_company=bool(_checked(is_in))),
+                collections.get(user_id, frozenset()) if fields else frozenset(),
+            )
+
+
+class _Reservoir:
+    """Keeps `size` of the names it is offered, each as likely as any other (algorithm R). SCAN may offer one twice."""
+
+    def __init__(self, size: int | None, chance: random.Random) -> None:
+        self._size = size
+        self._chance = chance
+        self._kept: list[str] = []
+        self.offered = 0
+
+    @property
+    def kept(self) -> set[str]:
+        return set(self._kept)
+
+    def offer(self, name: str) -> None:
+        self.offered += 1
+        if self._size is None or len(self._kept) < self._size:
+            self._kept.append(name)
+            return
+        place = self._chance.randrange(self.offered)
+        if place < self._size:
+            self._kept[place] = name
+
+
+def _ask_company(user_id: str, fields: dict[str, str]) -> tuple[str, str, str]:
+    return ("HEXISTS", keys.company(fields.get(doc.CURRENT_COMPANY, DEFAULT_COMPANY)), doc.USER + user_id)
+
+
+def _hash(answer: Any) -> dict[str, str]:
+    words = [word.decode(errors="replace") for word in _checked(answer)]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def _checked(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _legacy_user(user_id: str, values: list[bytes | None]) -> LegacyUser | None:
+    if values[0] is None:
+        return None
+    session_id, backend_route, last_seen_at = ((value or b"").decode(errors="replace") for value in values)
+    return LegacyUser(user_id, session_id, backend_route, last_seen_at)
+
+
+def _unified_user(fields: dict[str, str], *, is_in_company: bool) -> UnifiedUser | None:
+    if doc.USER_ID not in fields:
+        return None
+    return UnifiedUser(
+        session_id=fields.get(doc.SESSION_ID, ""),
+        backend_route=fields.get(doc.BACKEND_ROUTE, ""),
+        last_seen_at=fields.get(doc.LAST_SEEN_AT, ""),
+        status=fields.get(doc.STATUS, doc.OFFLINE),
+        registered_at=fields.get(doc.REGISTERED_AT, ""),
+        is_in_company=is_in_company,
+        collections=frozenset(doc.read_list(fields, doc.COLLECTION)),
+    )

@@ -1,0 +1,157 @@
+"""Declares task types. A type is one file under `service/tasks/types/`; docs/tasks.md shows one step by step.
+
+    def start(user_id: Id, company_id: Id, data: dict[str, Any]) -> Start: ...
+
+    @task_type("data_processing", starts={"NEW_SERVICE.process_data": start})
+    async def process(context: TaskContext, arguments: Arguments) -> Result: ...
+
+The API reads what `starts` says (methods, their arguments, the id), the worker runs the handler. Taking a run up,
+leases, progress, result, failure, cancelling, time limits and fencing are `service.worker.execution`'s: a handler does
+its work, calls `context.step_done` and returns its result, or raises TaskFailure with a sentence for the user.
+"""
+
+import pkgutil
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol
+
+from contract.queues import TASK_TYPES, celery_name, queue_of, task_type_of
+from service.domain.quotas import MAX_TASKS_PER_USER
+from service.tasks.services import Services
+
+Arguments = dict[str, Any]
+Result = dict[str, Any]
+
+
+class TaskFailure(Exception):
+    """The task cannot be done; the text is for the user who started it."""
+
+
+class TaskContext(Protocol):
+    """What a handler knows of its task, and how it reports."""
+
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def company_id(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def services(self) -> Services: ...
+
+    async def step_done(self, name: str, percent: int, data: dict[str, Any] | None = None) -> None:
+        """Tells registry and user that a step is done, and how far the task is (0-100)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a call asks for. `arguments`: what the handler gets, as JSON; `answer`: what stands in every answer beside
+    the ids (`job_id`, …). `task_id` None: a new one; `company_id` None: the user's current one.
+    """
+
+    user_id: str
+    arguments: Arguments
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    task_id: str | None = None
+    company_id: str | None = None
+
+
+Starter = Callable[..., Start]
+Handler = Callable[[TaskContext, Arguments], Coroutine[Any, Any, Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """A task type that users start. `starts`: NAMESPACE.method → what makes a Start of its arguments."""
+
+    name: str
+    queue: str
+    max_duration_s: int
+    handler: Handler
+    preload: tuple[str, ...] = ()
+    starts: Mapping[str, Starter] = field(default_factory=dict)
+    quotas: tuple[str, ...] = (MAX_TASKS_PER_USER,)
+
+    @property
+    def celery_name(self) -> str:
+        return celery_name(self.name)
+
+
+TASKS: dict[str, TaskKind] = {}
+
+
+def task_type(
+    name: str,
+    *,
+    starts: Mapping[str, Starter] | None = None,
+    queue: str | None = None,
+    max_duration_s: int | None = None,
+    preload: tuple[str, ...] = (),
+    quotas: tuple[str, ...] = (MAX_TASKS_PER_USER,),
+) -> Callable[[Handler], Handler]:
+    """Declares a task type that users start.
+
+    `queue` and `max_duration_s`: of a type that `contract.queues` does not know; default `default` and 3,600 s.
+    `preload`: modules that it needs and other types do not. Workers of its queue import them once, before they fork;
+    nobody else ever does. `quotas`: those that a start counts against.
+    Raises ValueError for what cannot be: a second declaration, a method that another type has.
+    """
+    known = task_type_of(name)
+    if name in TASK_TYPES and (queue or max_duration_s):
+        raise ValueError(f"queue and limit of {name} stand in contract.queues")
+
+    def declare(handler: Handler) -> Handler:
+        _refuse_second(name, starts or {})
+        TASKS[name] = TaskKind(
+            name, queue or known.queue, max_duration_s or known.max_duration_s, handler, preload, starts or {}, quotas
+        )
+        return handler
+
+    return declare
+
+
+def load_task_types() -> None:
+    """Imports every module under `service.tasks.types`, so that each declares its type. Harmless to repeat."""
+    package = import_module("service.tasks.types")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        import_module(module.name)
+
+
+def route_of(task_type: str, routes: Mapping[str, str]) -> str:
+    """The queue of a task type, declared or not; `routes` (type → queue) wins."""
+    kind = TASKS.get(task_type)
+    return routes.get(task_type) or (kind.queue if kind else queue_of(task_type, {}))
+
+
+def limit_of(task_type: str) -> int:
+    """Longest duration of one run, in seconds."""
+    kind = TASKS.get(task_type)
+    return kind.max_duration_s if kind else task_type_of(task_type).max_duration_s
+
+
+def quotas_of(task_type: str) -> tuple[str, ...]:
+    """The quotas that a start of the type counts against."""
+    kind = TASKS.get(task_type)
+    return kind.quotas if kind else (MAX_TASKS_PER_USER,)
+
+
+def preload(queues: Sequence[str], routes: Mapping[str, str]) -> None:
+    """Imports what the types of `queues` need."""
+    for kind in TASKS.values():
+        if route_of(kind.name, routes) in queues:
+            for module in kind.preload:
+                import_module(module)
+
+
+def _refuse_second(name: str, starts: Mapping[str, Starter]) -> None:
+    if name in TASKS:
+        raise ValueError(f"task type {name} is declared twice")
+    for method in starts:
+        space, _, short = method.partition(".")
+        if not space.isidentifier() or not short.isidentifier() or short.startswith("_"):
+            raise ValueError(f"{name}: {method} is no NAMESPACE.method")
+        if any(method in kind.starts for kind in TASKS.values()):
+            raise ValueError(f"{name}: {method} starts another task type")

@@ -1,0 +1,84 @@
+"""What the parent does with a task that a child works at: it counts, and sees when the child dies.
+
+A dead child's run goes back to `queued` before its message does, so that the message finds no living lease. A task that
+took its process down too often is ended instead, and its message has no effect then. When Valkey does not answer, the
+lease runs out and maintenance does the same.
+"""
+
+from typing import Any
+
+import redis
+import structlog
+from billiard.exceptions import WorkerLostError
+from celery.exceptions import Reject
+from celery.worker.request import Request
+
+from service.settings import Settings
+from service.store.recovery import take_from_dead_process
+from service.tasks.services import worker_name
+from service.worker.hard_limit import end_lost_in_background
+from service.worker.metrics import WorkerMetrics
+from service.worker.plain_client import connect_plainly
+
+log = structlog.get_logger("pinnokio.worker")
+
+
+def make_request_class(settings: Settings, metrics: WorkerMetrics) -> type[Request]:
+    """Celery's request of a task, which its parent holds while a child works at it."""
+
+    class CountedRequest(Request):
+        def __init_subclass__(cls) -> None:
+            # Celery makes a subclass a task type, with an `on_success` of its own that does not ask this class.
+            success = cls.on_success
+
+            def on_success(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+                is_failed, answer, runtime_s = failed__retval__runtime
+                if not is_failed:
+                    metrics.ended(self.name, self.queue, _status(answer), runtime_s)
+                return success(self, failed__retval__runtime, **kwargs)
+
+            cls.on_success = on_success  # type: ignore[method-assign]
+
+        @property
+        def queue(self) -> str:
+            return str(self.delivery_info.get("routing_key") or "")
+
+        def on_accepted(self, pid: Any, time_accepted: Any) -> Any:
+            metrics.started(self.name, self.queue)
+            return super().on_accepted(pid, time_accepted)
+
+        def on_timeout(self, soft: Any, timeout: Any) -> Any:
+            # The soft limit ends the handler, and its task says how.
+            if not soft:
+                metrics.failed(self.name, self.queue)
+            return super().on_timeout(soft, timeout)
+
+        def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+            fault = getattr(exc_info.exception, "exc", exc_info.exception)
+            if isinstance(fault, WorkerLostError):
+                metrics.died(self.name, self.queue)
+                # A chore has no task.
+                if "task_id" in self.kwargs:
+                    _take_back(settings, self.kwargs["task_id"], self.kwargs["run"])
+            elif not isinstance(fault, Reject):
+                metrics.failed(self.name, self.queue)
+            return super().on_failure(exc_info, *args, **kwargs)
+
+    return CountedRequest
+
+
+def _status(answer: Any) -> str | None:
+    """The child's answer comes as its `repr`."""
+    return answer.strip("'") if isinstance(answer, str) and answer.startswith("'") else None
+
+
+def _take_back(settings: Settings, task_id: str, run: int) -> None:
+    try:
+        with connect_plainly(settings) as valkey:
+            lost = take_from_dead_process(valkey, task_id, run, worker_name(settings))
+    except (redis.RedisError, OSError) as fault:
+        log.warning("task_lease_not_given_back", task_id=task_id, error=repr(fault))
+        return
+    log.warning("task_process_died", task_id=task_id, run=run, outcome=lost.outcome)
+    if lost.outcome in ("lost", "cancelled"):
+        end_lost_in_background(settings, lost)

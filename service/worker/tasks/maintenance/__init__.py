@@ -1,1 +1,0 @@
-"""Chores that beat starts."""

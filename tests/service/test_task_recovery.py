@@ -1,0 +1,216 @@
+"""Lost tasks: workers that die, messages that the broker loses, tasks that kill; each ends with a true status.
+
+A real worker process; the chore itself is called here, so that no test waits for beat.
+"""
+
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from contract import keys
+from service.store.recovery import renew_lease, take_from_dead_process
+from service.store.tasks import LEASE_S, MAX_LOSSES, Fence, ended_fields
+from service.tasks.services import Services
+from service.worker.chores.recovery import recover
+from tests.service.running_worker import User, Worker, listening_user, running_worker
+from tests.service.task_types import gate
+from tests.service.valkey_server import RunningValkey
+from tests.service.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def worker(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with running_worker(shared_valkey, tmp_path_factory.mktemp("worker")) as running:
+        yield running
+
+
+@pytest.fixture
+async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
+    async with listening_user("u1", valkey_server) as listening:
+        yield listening
+
+
+@pytest.fixture
+async def services(valkey_server: RunningValkey, user: User) -> AsyncIterator[Services]:
+    opened = Services.open(user.settings)
+    yield opened
+    await opened.close()
+
+
+async def look_now(user: User, services: Services, task_id: str) -> None:
+    """Runs the chore, as if the task were due."""
+    await user.valkey.zadd(keys.OPEN_TASKS, {task_id: 1}, xx=True)
+    await recover(services)
+
+
+async def set_lease(user: User, task_id: str, until_s: float) -> None:
+    await user.valkey.hset(keys.task(task_id), "lease_until", str(round(until_s * 1000)))
+
+
+async def waiting(user: User, queue: str = "default") -> int:
+    return int(await user.valkey.llen(f"{user.settings.celery_key_prefix}{queue}"))
+
+
+async def test_a_redelivery_has_no_effect_while_the_first_attempt_runs(user: User, worker: Worker) -> None:
+    await user.start("test_wait", "held")
+    await user.next_event()
+    entry = await user.tasks.read("held")
+    assert entry is not None
+    # To a queue that a second worker takes: the first is busy.
+    pipeline = user.valkey.pipeline(transaction=False)
+    user.tasks.add_begin(pipeline, "held", entry.run, 60, {}, holder="another")
+    assert await pipeline.execute() == [[b"leased", 1]]
+
+    await user.valkey.set(gate("held"), 1)
+    assert (await user.events_until_end("held"))[-1]["payload"]["status"] == "completed"
+
+
+async def test_a_running_task_renews_its_lease(user: User, worker: Worker) -> None:
+    await user.start("test_compute", "computing")
+    await user.next_event()
+    await set_lease(user, "computing", 1)
+    await eventually(lambda: _has_lease(user, "computing"))
+    await user.rpc.cancel_task("computing")
+
+
+async def test_taking_up_again_after_a_broken_connection_gives_the_same_attempt(user: User) -> None:
+    await user.start("elsewhere", "asked-twice")
+    entry = await user.tasks.read("asked-twice")
+    assert entry is not None
+    for _ in range(2):
+        pipeline = user.valkey.pipeline(transaction=False)
+        user.tasks.add_begin(pipeline, "asked-twice", entry.run, 60, {}, holder="same")
+        assert await pipeline.execute() == [[b"begun", 1]]
+
+
+async def test_a_killed_workers_task_runs_again(
+    own_valkey: RunningValkey, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with listening_user("u1", own_valkey) as user:
+        services = Services.open(user.settings)
+        with running_worker(own_valkey, tmp_path) as first:
+            await user.start("test_wait", "orphan")
+            await user.next_event()
+            first.process.send_signal(signal.SIGKILL)
+            first.process.wait()
+        await look_now(user, services, "orphan")
+        status = await user.rpc.get_task_status("orphan")
+        assert status["status"] == "processing", "its lease is still believed"
+
+        await set_lease(user, "orphan", time.time() - 1)
+        await look_now(user, services, "orphan")
+        assert (await user.rpc.get_task_status("orphan"))["status"] == "queued"
+        await user.valkey.set(gate("orphan"), 1)
+        with running_worker(own_valkey, tmp_path_factory.mktemp("second")):
+            assert (await user.events_until_end("orphan"))[-1]["payload"]["status"] == "completed"
+        entry = await user.tasks.read("orphan")
+        assert entry is not None
+        assert (entry.attempt, entry.losses) == (2, 1)
+        await services.close()
+
+
+async def test_a_task_that_takes_its_process_down_three_times_is_set_aside(user: User, worker: Worker) -> None:
+    await user.start("test_die", "poison", always=True)
+    events = await user.events_until_end("poison")
+    assert [event["payload"]["status"] for event in events] == ["started"] * MAX_LOSSES + ["failed"]
+    assert "3 times its worker died" in events[-1]["payload"]["data"]["error"]
+    # Its message is gone too, and the next task runs.
+    await user.start("test_fail", "after-poison")
+    await user.events_until_end("after-poison")
+    assert await waiting(user) == 0
+
+
+async def test_a_message_that_the_broker_lost_is_queued_again_and_others_are_not(user: User) -> None:
+    async with listening_user("u1", _server_of(user), TASK_ROUTES="unserved=nobodys") as routed:
+        await routed.start("unserved", "lost")
+        await routed.start("unserved", "there")
+        key = f"{user.settings.celery_key_prefix}nobodys"
+        # The queue is read from the newest: `lost` came first.
+        await user.valkey.rpop(key)
+        own = Services.open(routed.settings)
+        for task_id in ("lost", "there"):
+            await look_now(user, own, task_id)
+        assert await waiting(user, "nobodys") == 2
+        await look_now(user, own, "lost")
+        assert await waiting(user, "nobodys") == 2
+        await own.close()
+
+
+async def test_a_task_without_a_sign_of_life_for_its_limit_is_failed(user: User, services: Services) -> None:
+    await user.start("elsewhere", "stuck")
+    await _begin(user, "stuck")
+    entry = await user.tasks.read("stuck")
+    assert entry is not None
+    await set_lease(user, "stuck", time.time() - entry.max_duration_s - 1)
+    await look_now(user, services, "stuck")
+    last = (await user.events_until_end("stuck"))[-1]["payload"]
+    assert last["status"] == "failed"
+    assert "no sign of life" in last["data"]["error"]
+
+
+async def test_an_end_that_was_not_told_is_told_and_leaves_the_index(user: User, services: Services) -> None:
+    await user.start("elsewhere", "untold")
+    fence = await _begin(user, "untold")
+    assert await user.tasks.finish(fence, ended_fields("completed", 100, "now"), {"answer": 42})
+    await look_now(user, services, "untold")
+    assert (await user.events_until_end("untold"))[-1]["payload"]["data"] == {"answer": 42}
+    await look_now(user, services, "untold")
+    assert await user.valkey.zscore(keys.OPEN_TASKS, "untold") is None
+
+
+async def test_a_task_that_was_started_again_stays_in_the_index(user: User, services: Services) -> None:
+    await user.valkey.zadd(keys.OPEN_TASKS, {"again": 1})
+    (looks,) = [looks async for looks in services.recovery.read_due(10)]
+    await user.start("elsewhere", "again")
+    await services.recovery.drop(looks)
+    assert await user.valkey.zscore(keys.OPEN_TASKS, "again") is not None
+
+
+async def test_only_a_worker_of_that_name_gives_back_what_its_process_died_at(user: User) -> None:
+    await user.start("elsewhere", "mine")
+    fence = await _begin(user, "mine")
+    with _server_of(user).client() as client:
+        assert take_from_dead_process(client, "mine", fence.run, "other").outcome == "none"
+        assert renew_lease(client, fence) == "ours"
+        assert take_from_dead_process(client, "mine", fence.run, "pod-1").outcome == "queued"
+        assert renew_lease(client, fence) == "lost"
+
+
+async def test_a_stopped_process_that_wakes_up_after_its_lease_is_fenced(user: User, services: Services) -> None:
+    await user.start("elsewhere", "sleeper")
+    fence = await _begin(user, "sleeper")
+    await set_lease(user, "sleeper", 1)
+    entry = await user.tasks.read("sleeper")
+    assert entry is not None
+    assert (await services.recovery.take_back(entry)).outcome == "queued"
+    assert not await user.tasks.finish(fence, ended_fields("completed", 100, "late"), {"late": True})
+
+
+def test_a_lost_task_runs_again_within_a_minute() -> None:
+    from service.worker.chore import CHORES
+    from service.worker.chores.recovery import SECOND_LOOK_S
+
+    assert LEASE_S + CHORES["recovery"].every_s + SECOND_LOOK_S < 60
+
+
+async def _begin(user: User, task_id: str) -> Fence:
+    entry = await user.tasks.read(task_id)
+    assert entry is not None
+    pipeline = user.valkey.pipeline(transaction=False)
+    user.tasks.add_begin(pipeline, task_id, entry.run, 60, {"worker_id": "pod-1:7"}, holder="h1")
+    await pipeline.execute()
+    return Fence(task_id, entry.run, 1)
+
+
+async def _has_lease(user: User, task_id: str) -> bool:
+    entry = await user.tasks.read(task_id)
+    return entry is not None and entry.lease_until_ms > time.time() * 1000
+
+
+def _server_of(user: User) -> RunningValkey:
+    server = RunningValkey()
+    server.port = user.settings.valkey.port
+    return server
