@@ -1,7 +1,6 @@
 """Carries a plan out: server-side apply, removal, status. Answers go into the store before the watch brings them."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -69,9 +68,14 @@ class Applier:
 
     async def price_pod(self, key: ServiceKey, pod: str, cost: int) -> None:
         """Says what removing a pod costs; one that is gone meanwhile costs nothing."""
-        with contextlib.suppress(ApiNotFound):
-            patch = {"metadata": {"annotations": {ANNOTATION_DELETION_COST: str(cost)}}}
+        patch = {"metadata": {"annotations": {ANNOTATION_DELETION_COST: str(cost)}}}
+        try:
             self.store.put(await self.api.patch(POD, key.namespace, pod, patch))
+        except ApiNotFound:
+            return
+        except ApiRefused as error:
+            # A Role of an older chart: Kubernetes then picks by itself, and a pod that goes still ends its tasks.
+            log.warning("cost of removing pod %s of %s was refused: %s", pod, key, error)
 
     async def write_status(self, service: PinnokioService, status: Status) -> JsonObject:
         """The PinnokioService as it stands then. Raises ApiNotFound or ApiConflict where it is gone or another."""

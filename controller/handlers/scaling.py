@@ -72,6 +72,7 @@ class _Watch:
     figures: dict[str, QueueFigures] = field(default_factory=dict)
     last_work_s: dict[str, float] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
+    is_readable: bool = True
     task: asyncio.Task[None] | None = None
 
 
@@ -179,7 +180,7 @@ class Scaler:
         if context.paused:
             return
         figures = await self._read(key, context, watch)
-        if watch.context is not context:
+        if watch.context != context:
             # The spec changed meanwhile: the next look decides by it.
             return
         now = self._clock()
@@ -214,10 +215,15 @@ class Scaler:
             return None
         names = [*context.queues, *sorted(self._former(watch))]
         try:
-            return await self._reader.read(key, context.endpoint, context.prefix, names)
+            figures = await self._reader.read(key, context.endpoint, context.prefix, names)
         except ValkeyUnavailable as error:
-            log.info("queues not read: %s", error)
+            if watch.is_readable:
+                log.warning("queues not read, their workers are held: %s", error)
+            watch.is_readable = False
             return None
+        else:
+            watch.is_readable = True
+            return figures
 
     def _former(self, watch: _Watch) -> set[str]:
         """Queues that the spec does not have and that may hold something: usual ones, earlier ones, handed out ones."""

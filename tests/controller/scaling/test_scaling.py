@@ -152,6 +152,19 @@ def test_an_unreadable_broker_holds_what_runs(
     wait_for(lambda: _replicas(service), lambda seen: seen == 0, PATIENCE_S)
 
 
+def test_a_task_left_by_a_killed_worker_keeps_one_worker(
+    service: Namespace, operator: Operator, broker: Broker, image: str
+) -> None:
+    service.apply(_build(service.service, image, broker, _queue("bulk", minReplicas=0, maxReplicas=2, concurrency=2)))
+    broker.send(3, "bulk")
+    wait_for(broker.started, lambda count: count == 3, PATIENCE_S)
+    service.kubectl("delete", "pod", *_pods(service), "--grace-period=0", "--force")
+    told = wait_for(lambda: _queue_status(service), lambda seen: seen.get("decision") == "HeldMessages", PATIENCE_S)
+    assert (told["desired"], told["waiting"]) == (1, 0)
+    assert told["unacked"] > 0
+    assert _replicas(service) == 1
+
+
 def test_pauses_keep_the_number(service: Namespace, operator: Operator, broker: Broker, image: str) -> None:
     service.apply(_build(service.service, image, broker, _queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1)))
     wait_for(lambda: _replicas(service), lambda seen: seen == 0)
