@@ -23,6 +23,11 @@ EVENTS_MAX_BYTES: Final = 64 * 1024
 # {pinnokio} is a hash tag: broker and results share one slot (measured: without it Celery dies with CROSSSLOT).
 CELERY_PREFIX: Final = "{pinnokio}:"
 
+# kombu's: messages of one queue by priority (queue, queue + separator + step), and those that were handed out.
+PRIORITY_SEPARATOR: Final = "\x06\x16"
+PRIORITY_STEPS: Final = (0, 3, 6, 9)
+UNACKED: Final = "unacked"
+
 FLAG: Final = "pinnokio:flag"
 FLAG_CHANNEL: Final = "pinnokio:flag:changed"
 FLAG_ACKS: Final = "pinnokio:flag:acks"
@@ -97,6 +102,11 @@ def relay_channel(user_id: str) -> str:
 def worker_heartbeats(queue: str) -> str:
     """Hash of a queue: a field a worker, value JSON of active, slots and seen_at."""
     return f"pinnokio:workers:{queue}"
+
+
+def backlog_lists(queue: str) -> tuple[str, ...]:
+    """Names, below the prefix, of the lists in which messages of a queue wait, by priority."""
+    return tuple(f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for step in PRIORITY_STEPS)
 
 
 def presence(user_id: str) -> str:

@@ -14,6 +14,10 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_QUEUE: Final = "pinnokio.io/queue"
 ANNOTATION_PAUSED: Final = "pinnokio.io/paused"
+# in, out or all: the numbers of workers neither shrink, nor grow, nor change at all.
+ANNOTATION_SCALING_PAUSED: Final = "pinnokio.io/scaling-paused"
+# Kubernetes removes the pods of the lowest cost first (and takes a pod without one as 0).
+ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 # What was applied last (a change of it is an update, a difference without one is drift) and which generated Secret
 # a pod was started with.
 ANNOTATION_APPLIED: Final = "pinnokio.io/applied"

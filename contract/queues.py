@@ -42,7 +42,7 @@ TASK_TYPES: Final[dict[str, TaskType]] = {
         TaskType(HEALTH_CHECK, MAINTENANCE, 300),
     )
 }
-# Of beat's alone: no spec routes it, and it runs wherever maintenance does.
+# Of beat's alone: a spec need not route it, it runs where `cleanup` does.
 _RECOVERY: Final = TaskType(RECOVERY, MAINTENANCE, 300)
 OTHER_MAX_DURATION_S: Final = 3600
 
@@ -61,4 +61,6 @@ def task_type_of(task_type: str) -> TaskType:
 
 def queue_of(task_type: str, routes: dict[str, str]) -> str:
     """The queue of a task type; `routes` (type → queue) wins over the default route."""
+    if task_type == RECOVERY and RECOVERY not in routes:
+        return queue_of(CLEANUP, routes)
     return routes.get(task_type) or task_type_of(task_type).queue

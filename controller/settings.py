@@ -21,17 +21,19 @@ class Settings:
     namespaces: tuple[str, ...]
     log_level: str
     probe_port: int
+    metrics_port: int
     resync: timedelta
     instance: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """WATCH_NAMESPACES (a,b), LOG_LEVEL, PROBE_PORT, RESYNC_S, POD_NAME. Raises SettingsError."""
+        """WATCH_NAMESPACES (a,b), LOG_LEVEL, PROBE_PORT, METRICS_PORT, RESYNC_S, POD_NAME. Raises SettingsError."""
         names = (word.strip() for word in environ.get("WATCH_NAMESPACES", "").split(","))
         return cls(
             namespaces=tuple(sorted({name for name in names if name})),
             log_level=environ.get("LOG_LEVEL", "INFO").strip().upper() or "INFO",
             probe_port=_number(environ, "PROBE_PORT", 8080),
+            metrics_port=_number(environ, "METRICS_PORT", 8081),
             resync=timedelta(seconds=_number(environ, "RESYNC_S", 600)),
             instance=environ.get("POD_NAME", "").strip() or "local",
         )

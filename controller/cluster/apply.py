@@ -5,11 +5,12 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from contract.kubernetes import ANNOTATION_DELETION_COST
 from controller.cluster.client import KubernetesApi
 from controller.cluster.store import Store
 from controller.model.base import JsonObject
-from controller.model.errors import ApiRefused
-from controller.model.kinds import SERVICE_RESOURCE
+from controller.model.errors import ApiNotFound, ApiRefused
+from controller.model.kinds import POD, SERVICE_RESOURCE
 from controller.model.observed import ObjectRef, ObservedObject, Refusal
 from controller.model.service import PinnokioService, ServiceKey
 from controller.model.status import Status
@@ -20,11 +21,13 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class Applier:
     """`settled`: version at which an object was applied last, so that a difference which cannot be put right
-    (the API server writes a value in its own way) is not applied for ever."""
+    (the API server writes a value in its own way) is not applied for ever. `unscaled`: generation of a Deployment
+    from which on nothing but its replicas changed."""
 
     api: KubernetesApi
     store: Store
     settled: dict[ServiceKey, dict[ObjectRef, str]] = field(default_factory=dict)
+    unscaled: dict[ServiceKey, dict[ObjectRef, int]] = field(default_factory=dict)
 
     async def read_live(self, key: ServiceKey, refs: Iterable[ObjectRef]) -> list[JsonObject]:
         """Objects that no watch has shown yet and that may be there all the same."""
@@ -39,7 +42,7 @@ class Applier:
         )
 
     async def apply(
-        self, key: ServiceKey, ref: ObjectRef, manifest: JsonObject, removal: JsonObject | None
+        self, key: ServiceKey, ref: ObjectRef, manifest: JsonObject, removal: JsonObject | None, *, is_scale: bool
     ) -> Refusal | None:
         """None: done. Raises what a later try may mend."""
         try:
@@ -51,11 +54,28 @@ class Applier:
             return Refusal(ref, error.reason, error.message)
         self.settled.setdefault(key, {})[ref] = str(answer["metadata"]["resourceVersion"])
         self.store.put(answer)
+        unscaled = self.unscaled.setdefault(key, {})
+        if is_scale:
+            unscaled.setdefault(ref, int(answer["metadata"]["generation"]) - 1)
+        else:
+            unscaled.pop(ref, None)
         return None
 
     async def remove(self, key: ServiceKey, seen: ObservedObject) -> None:
         self.settled.get(key, {}).pop(seen.ref, None)
+        self.unscaled.get(key, {}).pop(seen.ref, None)
         await self.api.delete(seen.ref.kind, key.namespace, seen.ref.name, seen.uid)
+
+    async def price_pod(self, key: ServiceKey, pod: str, cost: int) -> None:
+        """Says what removing a pod costs; one that is gone meanwhile costs nothing."""
+        patch = {"metadata": {"annotations": {ANNOTATION_DELETION_COST: str(cost)}}}
+        try:
+            self.store.put(await self.api.patch(POD, key.namespace, pod, patch))
+        except ApiNotFound:
+            return
+        except ApiRefused as error:
+            # A Role of an older chart: Kubernetes then picks by itself, and a pod that goes still ends its tasks.
+            log.warning("cost of removing pod %s of %s was refused: %s", pod, key, error)
 
     async def write_status(self, service: PinnokioService, status: Status) -> JsonObject:
         """The PinnokioService as it stands then. Raises ApiNotFound or ApiConflict where it is gone or another."""
@@ -74,3 +94,4 @@ class Applier:
 
     def forget(self, key: ServiceKey) -> None:
         self.settled.pop(key, None)
+        self.unscaled.pop(key, None)

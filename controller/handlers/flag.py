@@ -8,7 +8,8 @@ from typing import Final
 from contract import kubernetes
 from contract.flag import FlagDocument
 from controller.cluster.events import EventWriter
-from controller.cluster.flag import Endpoint, FlagPublisher
+from controller.cluster.flag import FlagPublisher
+from controller.cluster.valkey import Endpoint
 from controller.manifests.target import GeneratedSecret, Target, valkey_name
 from controller.model.errors import ValkeyUnavailable
 from controller.model.kinds import SERVICE, STATEFUL_SET

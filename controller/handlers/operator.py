@@ -17,10 +17,14 @@ from controller.cluster.client import KubernetesApi
 from controller.cluster.events import EventWriter
 from controller.cluster.flag import FlagPublisher
 from controller.cluster.informer import Informer
+from controller.cluster.queues import QueueReader
 from controller.cluster.store import Store
+from controller.cluster.valkey import ValkeyConnections
 from controller.handlers.flag import FlagKeeper
+from controller.handlers.metrics import OperatorMetrics, serve_metrics
 from controller.handlers.queue import ReconcileQueue
 from controller.handlers.reconcile import Reconciler
+from controller.handlers.scaling import Scaler
 from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound, OperatorError
 from controller.model.kinds import MANAGED, OBSERVED, SERVICE_RESOURCE
@@ -46,22 +50,25 @@ class Round:
 class Operator:
     """Made inside the event loop, started and stopped by kopf."""
 
-    def __init__(self, settings: Settings, api: KubernetesApi, round_: Round) -> None:
+    def __init__(self, settings: Settings, api: KubernetesApi, round_: Round, metrics: OperatorMetrics) -> None:
         self._api = api
         self._round = round_
         self._services: dict[ServiceKey, JsonObject] = {}
         self._store = Store(changed=self._mark)
         events = EventWriter(api, settings.instance)
         self._flags = FlagKeeper(FlagPublisher(api), events)
+        self._scaler = Scaler(QueueReader(ValkeyConnections(api)), self._store, self._mark, metrics)
+        metrics.queues = self._scaler.live_views
         self._reconciler = Reconciler(
             services=self._services,
             store=self._store,
             applier=Applier(api, self._store),
             events=events,
             flags=self._flags,
+            scaler=self._scaler,
             resync=settings.resync,
         )
-        self._queue = ReconcileQueue(self._reconciler.reconcile)
+        self._queue = ReconcileQueue(self._reconciler.reconcile, observe=metrics.count_reconcile)
         self._places: tuple[str | None, ...] = settings.namespaces or (None,)
         self._informers = [
             Informer(api, self._store, kind, place) for place in self._places for kind in (*MANAGED, *OBSERVED)
@@ -77,6 +84,7 @@ class Operator:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._scaler.close()
         self._flags.close()
         await self._api.close()
 
@@ -123,27 +131,36 @@ class Operator:
 
 async def run_operator(settings: Settings) -> None:
     """Until a signal. Where kopf gives up (the definition was deleted, a right is missing) it begins anew."""
-    while True:
-        round_ = Round()
-        try:
-            await kopf.operator(
-                registry=build_registry(settings, round_),
-                standalone=True,
-                namespaces=settings.namespaces,
-                clusterwide=not settings.namespaces,
-                liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
-                stop_flag=round_.ended,
-            )
-        except Exception:
-            # The edge of the process.
-            log.exception("kopf gave up, beginning anew in %.0f s", RESTART_S)
-            await asyncio.sleep(RESTART_S)
-        else:
-            if not round_.renew:
-                return
+    metrics = OperatorMetrics()
+    served = await serve_metrics(metrics, settings.metrics_port)
+    try:
+        while await _run_round(settings, metrics):
+            pass
+    finally:
+        await served.cleanup()
 
 
-def build_registry(settings: Settings, round_: Round) -> kopf.OperatorRegistry:
+async def _run_round(settings: Settings, metrics: OperatorMetrics) -> bool:
+    """Whether another round follows."""
+    round_ = Round()
+    try:
+        await kopf.operator(
+            registry=build_registry(settings, round_, metrics),
+            standalone=True,
+            namespaces=settings.namespaces,
+            clusterwide=not settings.namespaces,
+            liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
+            stop_flag=round_.ended,
+        )
+    except Exception:
+        # The edge of the process.
+        log.exception("kopf gave up, beginning anew in %.0f s", RESTART_S)
+        await asyncio.sleep(RESTART_S)
+        return True
+    return round_.renew
+
+
+def build_registry(settings: Settings, round_: Round, metrics: OperatorMetrics) -> kopf.OperatorRegistry:
     """kopf's handlers, kept apart from its global registry."""
     registry = kopf.OperatorRegistry()
     own, running = settings, list[Operator]()
@@ -155,7 +172,7 @@ def build_registry(settings: Settings, round_: Round) -> kopf.OperatorRegistry:
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
-        running.append(Operator(own, await KubernetesApi.connect(), round_))
+        running.append(Operator(own, await KubernetesApi.connect(), round_, metrics))
         running[0].start()
 
     @kopf.on.cleanup(registry=registry)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
@@ -18,10 +19,16 @@ log = logging.getLogger(__name__)
 
 
 class ReconcileQueue:
-    """`reconcile` says when it wants to be called again; None: only when marked."""
+    """`reconcile` says when it wants to be called again; None: only when marked. `observe`: result and duration."""
 
-    def __init__(self, reconcile: Callable[[ServiceKey], Awaitable[timedelta | None]], parallel: int = 8) -> None:
+    def __init__(
+        self,
+        reconcile: Callable[[ServiceKey], Awaitable[timedelta | None]],
+        parallel: int = 8,
+        observe: Callable[[str, float], None] = lambda _result, _duration_s: None,
+    ) -> None:
         self._reconcile = reconcile
+        self._observe = observe
         self._due: dict[ServiceKey, float] = {}
         self._running: dict[ServiceKey, asyncio.Task[None]] = {}
         self._failures: dict[ServiceKey, int] = {}
@@ -69,9 +76,11 @@ class ReconcileQueue:
             return
 
     async def _run_one(self, key: ServiceKey) -> None:
+        began, result = time.monotonic(), "failed"
         try:
             again = await self._reconcile(key)
         except ApiConflict as error:
+            result = "conflict"
             log.info("reconcile of %s met a change, planning again: %s", key, error)
             self.mark(key, self._backoff(key))
         except OperatorError as error:
@@ -82,10 +91,12 @@ class ReconcileQueue:
             log.exception("reconcile of %s failed unexpectedly, trying again", key)
             self.mark(key, self._backoff(key))
         else:
+            result = "done"
             self._failures.pop(key, None)
             if again is not None:
                 self.mark(key, again)
         finally:
+            self._observe(result, time.monotonic() - began)
             del self._running[key]
             self._wake.set()
 

@@ -14,6 +14,7 @@ from controller.cluster.apply import Applier
 from controller.cluster.events import EventWriter
 from controller.cluster.store import Store
 from controller.handlers.flag import FlagKeeper, FlagState
+from controller.handlers.scaling import Scaler
 from controller.manifests.all import build_configuration, build_workloads
 from controller.manifests.target import Target, flag_name, secret_name
 from controller.manifests.types import Manifest
@@ -43,6 +44,7 @@ class Reconciler:
     applier: Applier
     events: EventWriter
     flags: FlagKeeper
+    scaler: Scaler
     resync: timedelta
     written: dict[ServiceKey, datetime] = field(default_factory=dict)
 
@@ -79,24 +81,25 @@ class Reconciler:
         mounted = read_flag(observed.get(CONFIG_MAP, flag_name(service.key)))
         flag = await self.flags.read(service.key, spec, generated, observed)
         document = plan_flag(service.key, spec, [mounted, flag.document])
-        return Target(service.key, service.uid, spec, generated, document), flag
+        workers = self.scaler.follow(service, spec, flag.endpoint, observed)
+        return Target(service.key, service.uid, spec, generated, document, workers), flag
 
     async def _plan(self, service: PinnokioService, target: Target) -> ChildrenPlan:
         """Objects to be created are looked for once more: something of that name may be there without our label."""
         manifests = [*build_configuration(target), *build_workloads(target)]
-        plan = self._plan_from(service, manifests, ())
+        plan = self._plan_from(service, target, manifests, ())
         missing = [change.ref for change in plan.changes if change.cause is Cause.CREATED]
         if not missing or service.paused:
             return plan
         if not await self.applier.is_current(service):
             raise ApiNotFound(f"{service.key} is gone or another one: nothing is created for it")
-        return self._plan_from(service, manifests, await self.applier.read_live(service.key, missing))
+        return self._plan_from(service, target, manifests, await self.applier.read_live(service.key, missing))
 
     def _plan_from(
-        self, service: PinnokioService, manifests: Sequence[Manifest], live: Sequence[JsonObject]
+        self, service: PinnokioService, target: Target, manifests: Sequence[Manifest], live: Sequence[JsonObject]
     ) -> ChildrenPlan:
         observed = self._observed(service.key).joined(live)
-        return plan_children(service.uid, manifests, observed)
+        return plan_children(service.uid, manifests, observed, target.workers.kept)
 
     async def _apply(self, service: PinnokioService, plan: ChildrenPlan) -> list[Refusal]:
         """Configuration first, since pods wait for it; then the rest at once; then what is left over goes."""
@@ -107,6 +110,7 @@ class Reconciler:
         if any(ref.kind is SECRET for ref in left):
             # Generated values that were not stored are others the next time: pods would restart for ever.
             return refusals
+        await self.scaler.prepare_removal(self.applier, service.key, plan, self._observed(service.key))
         refusals += await self._apply_group(service, rest)
         if not refusals:
             await asyncio.gather(*(self.applier.remove(service.key, seen) for seen in plan.deletions))
@@ -115,7 +119,12 @@ class Reconciler:
 
     async def _apply_group(self, service: PinnokioService, changes: Sequence[Change]) -> list[Refusal]:
         answers = await asyncio.gather(
-            *(self.applier.apply(service.key, each.ref, each.manifest, each.removal) for each in changes)
+            *(
+                self.applier.apply(
+                    service.key, each.ref, each.manifest, each.removal, is_scale=each.cause is Cause.SCALED
+                )
+                for each in changes
+            )
         )
         return [answer for answer in answers if answer is not None]
 
@@ -131,6 +140,7 @@ class Reconciler:
             taken=plan.taken,
             waiting=plan.waiting,
             paused=service.paused,
+            queues=self.scaler.views(service.key),
         )
 
     async def _tell(
@@ -186,9 +196,10 @@ class Reconciler:
 
     def _observed(self, key: ServiceKey) -> Observed:
         settled = self.applier.settled.get(key, {})
-        return Observed.of(self.store.documents(key), self.store.pods(key), settled)
+        return Observed.of(self.store.documents(key), self.store.pods(key), settled, self.applier.unscaled.get(key, {}))
 
     def _forget(self, key: ServiceKey) -> None:
         self.written.pop(key, None)
         self.applier.forget(key)
         self.flags.forget(key)
+        self.scaler.forget(key)

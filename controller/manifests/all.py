@@ -16,6 +16,6 @@ def build_workloads(target: Target) -> list[Manifest]:
     store: list[Manifest] = []
     if spec.valkey.mode == "embedded":
         store = [valkey.build_valkey_service(target), valkey.build_valkey(target)]
-    workers = [worker.build_worker(target, queue) for queue in spec.queues]
+    workers = [worker.build_worker(target, queue) for queue in (*spec.queues, *target.adopted_queues)]
     beat = [worker.build_beat(target)] if spec.beat.enabled else []
     return [*store, api.build_api_service(target), api.build_api(target), *workers, *beat]

@@ -1,5 +1,6 @@
 """What manifests are built from, and the names and labels that tie them to their PinnokioService."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -7,7 +8,7 @@ from contract import flag, kubernetes
 from controller.manifests.types import LabelSelector, ObjectMeta
 from controller.model.kinds import SERVICE_RESOURCE
 from controller.model.service import ServiceKey
-from controller.model.spec import PinnokioServiceSpec
+from controller.model.spec import PinnokioServiceSpec, QueueSpec
 
 APP: Final = "pinnokio"
 API: Final = "api"
@@ -26,6 +27,16 @@ class GeneratedSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class Workers:
+    """What runs for the queues. `replicas` by queue of the spec. Queues that left the spec and still have work:
+    `kept` ones have workers, which are left as they are; `adopted` ones get one."""
+
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    adopted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One PinnokioService to build for. `secret` None: nothing has to be generated."""
 
@@ -34,6 +45,7 @@ class Target:
     spec: PinnokioServiceSpec
     secret: GeneratedSecret | None
     flag: flag.FlagDocument
+    workers: Workers = field(default_factory=Workers)
 
     @property
     def api_name(self) -> str:
@@ -54,6 +66,14 @@ class Target:
     @property
     def flag_name(self) -> str:
         return flag_name(self.key)
+
+    def replicas_of(self, queue: QueueSpec) -> int:
+        return self.workers.replicas.get(queue.name, queue.min_replicas)
+
+    @property
+    def adopted_queues(self) -> tuple[QueueSpec, ...]:
+        """Stand-ins for queues that the spec does not have and whose messages wait for a worker."""
+        return tuple(QueueSpec(name=name, min_replicas=1) for name in self.workers.adopted)
 
     def worker_name(self, queue: str) -> str:
         return f"{self.key.name}-worker-{queue}"

@@ -24,7 +24,7 @@ def build_worker(target: Target, queue: QueueSpec) -> Deployment:
         "kind": "Deployment",
         "metadata": build_metadata(target, target.worker_name(queue.name), WORKER, queue.name),
         "spec": {
-            "replicas": queue.min_replicas,
+            "replicas": target.replicas_of(queue),
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
             "selector": build_selector(target, WORKER, queue.name),
@@ -68,7 +68,7 @@ def _build_worker_container(target: Target, queue: QueueSpec) -> Container:
         "env": environment.build_environment(target, env.PART_WORKER, own, queue.env),
         "envFrom": environment.build_env_from(spec.env_from),
         "resources": pod.build_resources(queue.resources, "100m", "256Mi", "1Gi"),
-        "startupProbe": _build_heartbeat(period_s=2, failures=60),
+        "startupProbe": _build_heartbeat(period_s=1, failures=120),
         "livenessProbe": _build_heartbeat(period_s=20, failures=3),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": pod.build_container_security(),

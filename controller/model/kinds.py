@@ -43,7 +43,7 @@ EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
 # Made, changed and removed by the operator.
 MANAGED: Final = (SECRET, CONFIG_MAP, SERVICE, STATEFUL_SET, DEPLOYMENT)
-# Looked at only: they say why something is not ready.
+# Looked at: they say why something is not ready.
 OBSERVED: Final = (POD,)
 
 _MANAGE: Final = ("get", "list", "watch", "create", "patch", "delete")
@@ -54,7 +54,8 @@ RULES: Final = (
     Rule(GROUP, (f"{PLURAL}/finalizers",), ("update",)),
     Rule("", (SERVICE.plural, CONFIG_MAP.plural, SECRET.plural), _MANAGE),
     Rule("apps", (DEPLOYMENT.plural, STATEFUL_SET.plural), _MANAGE),
-    Rule("", (POD.plural,), ("list", "watch")),
+    # The patch is for one annotation: what it costs to remove a worker that has something to do.
+    Rule("", (POD.plural,), ("list", "watch", "patch")),
     Rule(EVENT.group, (EVENT.plural,), ("create",)),
 )
 

@@ -73,11 +73,13 @@ class ObservedObject:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything seen of one PinnokioService. `settled`: version of an object at which we applied it last."""
+    """Everything seen of one PinnokioService. `settled`: version of an object at which we applied it last;
+    `unscaled`: generation of a Deployment from which on nothing but its replicas changed."""
 
     objects: dict[ObjectRef, ObservedObject]
     pods: tuple[ObservedObject, ...]
     settled: dict[ObjectRef, str]
+    unscaled: dict[ObjectRef, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -85,15 +87,16 @@ class Observed:
         documents: Iterable[JsonObject],
         pods: Iterable[JsonObject] = (),
         settled: dict[ObjectRef, str] | None = None,
+        unscaled: dict[ObjectRef, int] | None = None,
     ) -> "Observed":
         objects = (ObservedObject(ref_of(document), document) for document in documents)
         seen = tuple(ObservedObject(ref_of(document), document) for document in pods)
-        return cls({seen.ref: seen for seen in objects}, seen, settled or {})
+        return cls({seen.ref: seen for seen in objects}, seen, settled or {}, unscaled or {})
 
     def joined(self, documents: Iterable[JsonObject]) -> "Observed":
         """With objects that were read one by one beside what the watches brought."""
         more = (ObservedObject(ref_of(document), document) for document in documents)
-        return Observed(self.objects | {seen.ref: seen for seen in more}, self.pods, self.settled)
+        return Observed(self.objects | {seen.ref: seen for seen in more}, self.pods, self.settled, self.unscaled)
 
     def get(self, kind: Kind, name: str) -> ObservedObject | None:
         return self.objects.get(ObjectRef(kind, name))

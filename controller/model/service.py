@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from contract.kubernetes import ANNOTATION_PAUSED
+from contract.kubernetes import ANNOTATION_PAUSED, ANNOTATION_SCALING_PAUSED
 from controller.model.base import JsonObject
 from controller.model.spec import PinnokioServiceSpec
 from controller.model.status import Status
@@ -36,7 +36,7 @@ class InvalidSpec:
 
 @dataclass(frozen=True, slots=True)
 class PinnokioService:
-    """`status` None: none was written yet, or what stands there cannot be read."""
+    """`status` None: none was written yet, or what stands there cannot be read. `scaling_pause`: the annotation."""
 
     key: ServiceKey
     uid: str
@@ -45,6 +45,7 @@ class PinnokioService:
     going: bool
     spec: PinnokioServiceSpec | InvalidSpec
     status: Status | None
+    scaling_pause: str = ""
 
 
 def parse_service(body: JsonObject) -> PinnokioService:
@@ -59,6 +60,7 @@ def parse_service(body: JsonObject) -> PinnokioService:
         going="deletionTimestamp" in meta,
         spec=_parse_spec(body.get("spec")),
         status=_parse_status(body.get("status")),
+        scaling_pause=str(annotations.get(ANNOTATION_SCALING_PAUSED, "")),
     )
 
 

@@ -15,7 +15,8 @@ from controller.model.valkey import ValkeySpec
 # A task that ignores its soft limit is killed this many seconds later (contract.env: 1800 and 1860).
 HARD_LIMIT_MARGIN_S: Final = 60
 QUEUE_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-QueueName = Annotated[str, Field(min_length=1, max_length=40, pattern=QUEUE_NAME)]
+QUEUE_NAME_MAX: Final = 40
+QueueName = Annotated[str, Field(min_length=1, max_length=QUEUE_NAME_MAX, pattern=QUEUE_NAME)]
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^:\x00-\x1f]+$")]
 
 
@@ -48,6 +49,24 @@ class ApiSpec(Model):
     env: Env = Field(default=(), description="Variables of the API only; they win over spec.env.")
 
 
+class Scaling(Model):
+    """How the number of a queue's worker pods follows what waits."""
+
+    tasks_per_slot: float = Field(
+        default=1,
+        ge=0.1,
+        le=1000,
+        description="Tasks, waiting and running, for each that can run at a time: replicas are (waiting + running) /"
+        " (concurrency x tasksPerSlot), rounded up. Above 1, some wait for others and fewer pods are started.",
+    )
+    cooldown_seconds: int = Field(
+        default=30,
+        ge=5,
+        le=3600,
+        description="Seconds for which fewer pods must have been enough before pods go. More are started at once.",
+    )
+
+
 class QueueSpec(Model):
     """A queue and the Deployment of workers that serves it."""
 
@@ -68,14 +87,15 @@ class QueueSpec(Model):
     name: QueueName = Field(description="Name of the queue, as in spec.routes.")
     concurrency: int = Field(default=4, ge=1, le=64, description="Tasks that one worker pod runs at a time.")
     min_replicas: int = Field(
-        default=1, ge=1, le=200, description="Worker pods; as many run, until scaling by backlog is there."
+        default=1, ge=0, le=200, description="Fewest worker pods. 0: none run while nothing waits, runs or is to come."
     )
     max_replicas: int | None = Field(
         default=None,
         ge=1,
         le=200,
-        description="Upper bound of worker pods. Has no effect until scaling by backlog is there.",
+        description="Most worker pods; unset: as many as minReplicas, and 1 where that is 0.",
     )
+    scaling: Scaling = Field(default=Scaling(), description="How their number follows what waits.")
     soft_time_limit_seconds: int | None = Field(
         default=None,
         ge=1,
@@ -93,6 +113,10 @@ class QueueSpec(Model):
         default=None, description="CPU and memory of one worker pod; unset: 100m and 256Mi requested, 1Gi at most."
     )
     env: Env = Field(default=(), description="Variables of this queue's workers only; they win over spec.env.")
+
+    @property
+    def most_replicas(self) -> int:
+        return self.max_replicas or max(self.min_replicas, 1)
 
 
 class BeatSpec(Model):

@@ -46,6 +46,17 @@ class QueueStatus(Model):
     ready: Count = Field(description="Worker pods that are ready.")
     updated: Count = Field(description="Worker pods that run what the spec says now.")
     concurrency: Count = Field(description="Tasks that one pod runs at a time.")
+    waiting: Count | None = Field(default=None, description="Tasks that wait; absent: not known.")
+    in_flight: Count | None = Field(
+        default=None, description="Tasks that run, by the workers' heartbeats; absent: not known."
+    )
+    unacked: Count | None = Field(
+        default=None,
+        description="Tasks handed to workers and not done: running, waiting for their time, or left by a worker that"
+        " died; absent: not known.",
+    )
+    decision: str | None = Field(default=None, description="Why that many worker pods are wanted: one word.")
+    message: str | None = Field(default=None, description="The same for a person, with the figures behind it.")
 
 
 class FlagStatus(Model):

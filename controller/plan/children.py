@@ -17,12 +17,13 @@ class Cause(StrEnum):
 
     CREATED = "Created"
     UPDATED = "Updated"
+    SCALED = "Scaled"
     DRIFT = "DriftCorrected"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object to apply. `removal`: a patch that first takes out what others put in; `where`: fields that drifted."""
+    """One object to apply. `removal`: a patch that first takes out what others put in; `where`: what differs."""
 
     ref: ObjectRef
     manifest: JsonObject
@@ -47,12 +48,15 @@ class ChildrenPlan:
     taken: tuple[ObjectRef, ...]
 
 
-def plan_children(owner_uid: str, manifests: Iterable[Manifest], observed: Observed) -> ChildrenPlan:
+def plan_children(
+    owner_uid: str, manifests: Iterable[Manifest], observed: Observed, kept: frozenset[str] = frozenset()
+) -> ChildrenPlan:
     """In this order: going → wait; of a dead namesake → wait; someone else's → leave; absent → create; another
-    manifest than applied last → update; same manifest, other content → drift; else nothing.
+    number of replicas than applied last → scale; another manifest → update; same manifest, other content → drift;
+    else nothing.
 
     Example: a Deployment scaled by hand carries our digest and other replicas: DriftCorrected, `spec.replicas`.
-    What is ours and in no manifest goes.
+    What is ours and in no manifest goes, but for workers of the queues `kept`.
     """
     changes, waiting, taken, wanted = [], [], [], set()
     for built in manifests:
@@ -71,7 +75,7 @@ def plan_children(owner_uid: str, manifests: Iterable[Manifest], observed: Obser
     leftover = [
         seen
         for ref, seen in observed.objects.items()
-        if ref not in wanted and seen.owner_uid == owner_uid and not seen.going
+        if ref not in wanted and seen.owner_uid == owner_uid and not seen.going and seen.queue not in kept
     ]
     return ChildrenPlan(tuple(changes), tuple(leftover), tuple(waiting), tuple(taken))
 
@@ -79,11 +83,30 @@ def plan_children(owner_uid: str, manifests: Iterable[Manifest], observed: Obser
 def _plan_change(ref: ObjectRef, manifest: JsonObject, seen: ObservedObject, settled: str | None) -> Change | None:
     removal = build_removal(manifest, seen.document)
     if seen.applied != manifest["metadata"]["annotations"][ANNOTATION_APPLIED]:
+        before, after = _replicas(seen.document), _replicas(manifest)
+        if removal is None and None not in (before, after) and seen.applied == _digest_with(manifest, before):
+            return Change(ref, manifest, Cause.SCALED, where=(f"{before} → {after}",))
         return Change(ref, manifest, Cause.UPDATED, removal)
     where = tuple(find_drift(manifest, seen.document))
     if removal is None and (not where or settled == seen.resource_version):
         return None
     return Change(ref, manifest, Cause.DRIFT, removal, where or ("entries of others",))
+
+
+def _replicas(document: JsonObject) -> int | None:
+    replicas: int | None = document.get("spec", {}).get("replicas")
+    return replicas
+
+
+def _digest_with(manifest: JsonObject, replicas: int | None) -> str:
+    """Digest of the manifest, as it was before it was signed, with another number of replicas."""
+    meta = dict(manifest["metadata"])
+    annotations = {name: value for name, value in meta["annotations"].items() if name != ANNOTATION_APPLIED}
+    if annotations:
+        meta["annotations"] = annotations
+    else:
+        del meta["annotations"]
+    return digest_of(manifest | {"metadata": meta, "spec": manifest["spec"] | {"replicas": replicas}})
 
 
 def _is_ours(seen: ObservedObject, owner_uid: str) -> bool:

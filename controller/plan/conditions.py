@@ -1,6 +1,6 @@
 """Conditions and phase by the Kubernetes API conventions: a status that did not change keeps its time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -18,6 +18,7 @@ from controller.model.status import (
     Status,
 )
 from controller.plan.health import Part, Problem
+from controller.plan.scaling import QueueView
 
 MESSAGE_MAX: Final = 1024
 INVALID_SPEC: Final = "InvalidSpec"
@@ -26,7 +27,7 @@ NAME_TAKEN: Final = "NameTaken"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one reconcile found. `parts` is empty where the spec cannot be read."""
+    """What one reconcile found. `parts` is empty where the spec cannot be read; `queues`: what was seen in Valkey."""
 
     invalid: InvalidSpec | None = None
     parts: Sequence[Part] = ()
@@ -35,6 +36,7 @@ class Finding:
     taken: Sequence[ObjectRef] = ()
     waiting: Sequence[ObjectRef] = field(default=())
     paused: bool = False
+    queues: Mapping[str, QueueView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def _say_ready(found: Finding) -> _Said:
     if found.invalid:
         return _Said("False", INVALID_SPEC, "The spec cannot be acted on; see Degraded.")
     missing = [
-        f"{part.title} {min(part.ready, part.updated)}/{part.desired}" for part in found.parts if not part.is_ready
+        f"{part.title} {min(part.ready, part.updated)}/{part.needed}" for part in found.parts if not part.is_ready
     ]
     if missing:
         return _Said("False", "NotAllReady", "Ready of wanted: " + ", ".join(missing) + ".")

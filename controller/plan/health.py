@@ -23,7 +23,10 @@ MESSAGE_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One component or queue: the object that runs it and its figures. `is_current`: runs what the spec says now."""
+    """One component or queue: the object that runs it and its figures. `is_current`: runs what the spec says now.
+
+    `needed`: as many make it ready. A queue grows and shrinks all the time, and is ready with its fewest.
+    """
 
     name: str
     component: str
@@ -32,10 +35,11 @@ class Part:
     ready: int
     updated: int
     is_current: bool
+    needed: int
 
     @property
     def is_ready(self) -> bool:
-        return self.is_current and self.ready >= self.desired and self.updated >= self.desired
+        return self.is_current and self.ready >= self.needed and self.updated >= self.needed
 
     @property
     def title(self) -> str:
@@ -63,20 +67,30 @@ def plan_parts(target: Target, observed: Observed) -> tuple[Part, ...]:
     parts.append(_part(API, API, ObjectRef(DEPLOYMENT, target.api_name), spec.api.replicas, observed))
     for queue in spec.queues:
         ref = ObjectRef(DEPLOYMENT, target.worker_name(queue.name))
-        parts.append(_part(queue.name, WORKER, ref, queue.min_replicas, observed))
+        desired = target.replicas_of(queue)
+        parts.append(_part(queue.name, WORKER, ref, desired, observed, min(desired, max(queue.min_replicas, 1))))
+    for name in sorted({*target.workers.kept, *target.workers.adopted}):
+        ref = ObjectRef(DEPLOYMENT, target.worker_name(name))
+        seen = observed.objects.get(ref)
+        parts.append(_part(name, WORKER, ref, seen.document["spec"].get("replicas", 1) if seen else 1, observed, 0))
     if spec.beat.enabled:
         parts.append(_part(BEAT, BEAT, ObjectRef(DEPLOYMENT, target.beat_name), 1, observed))
     return tuple(parts)
 
 
-def _part(name: str, component: str, ref: ObjectRef, desired: int, observed: Observed) -> Part:
+def _part(
+    name: str, component: str, ref: ObjectRef, desired: int, observed: Observed, needed: int | None = None
+) -> Part:
+    """`needed` None: all of `desired`."""
     seen = observed.objects.get(ref)
     status = (seen.document.get("status") or {}) if seen else {}
+    updated, replicas = status.get("updatedReplicas", 0), status.get("replicas", 0)
     is_current = (
         seen is not None
         and not seen.going
-        and status.get("observedGeneration", 0) >= seen.document["metadata"].get("generation", 1)
-        and status.get("replicas", 0) == desired
+        and status.get("observedGeneration", 0) >= _oldest_generation(seen, observed)
+        # Old pods are gone; those of a queue may be more or fewer than wanted for a while.
+        and (replicas == desired if needed is None else replicas == updated)
         # A StatefulSet that runs its newest revision alone.
         and status.get("currentRevision") == status.get("updateRevision")
     )
@@ -86,9 +100,16 @@ def _part(name: str, component: str, ref: ObjectRef, desired: int, observed: Obs
         ref=ref,
         desired=desired,
         ready=status.get("readyReplicas", 0),
-        updated=status.get("updatedReplicas", 0),
+        updated=updated,
         is_current=is_current,
+        needed=desired if needed is None else needed,
     )
+
+
+def _oldest_generation(seen: ObservedObject, observed: Observed) -> int:
+    """The generation from which on a Deployment runs the same pods as now; since then it was scaled at most."""
+    generation: int = seen.document["metadata"].get("generation", 1)
+    return observed.unscaled.get(seen.ref, generation)
 
 
 def find_problems(parts: Iterable[Part], observed: Observed, now: datetime) -> tuple[Problem, ...]:
@@ -109,7 +130,7 @@ def next_check(observed: Observed, now: datetime) -> timedelta | None:
 
 def _find_problem(part: Part, observed: Observed, now: datetime) -> Problem | None:
     seen = observed.objects.get(part.ref)
-    if seen is None or part.is_ready:
+    if seen is None or (part.is_ready and part.ready >= part.desired):
         return None
     for condition in _conditions(seen):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":

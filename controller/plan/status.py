@@ -1,6 +1,6 @@
 """The whole status of a PinnokioService, and when it is worth a write."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,6 +10,7 @@ from controller.model.service import PinnokioService
 from controller.model.status import ComponentStatus, FlagStatus, QueueStatus, Status, Summary
 from controller.plan.conditions import Finding, plan_conditions, plan_phase
 from controller.plan.health import Part
+from controller.plan.scaling import QueueView
 
 # Figures alone are written at most this often; live figures are metrics.
 FIGURES_INTERVAL: Final = timedelta(seconds=10)
@@ -31,7 +32,7 @@ def plan_status(
     return status.model_copy(
         update={
             "components": tuple(_component(part) for part in found.parts if part.component != WORKER),
-            "queues": tuple(_queue(part, target) for part in found.parts if part.component == WORKER),
+            "queues": tuple(_queue(part, target, found.queues) for part in found.parts if part.component == WORKER),
             "flag": FlagStatus(revision=target.flag.revision, enabled=target.flag.enabled, published=published),
             "summary": _summary(target, found.parts),
         }
@@ -60,10 +61,21 @@ def _component(part: Part) -> ComponentStatus:
     return ComponentStatus(name=part.name, desired=part.desired, ready=part.ready, updated=part.updated)
 
 
-def _queue(part: Part, target: Target) -> QueueStatus:
-    concurrency = next(queue.concurrency for queue in target.spec.queues if queue.name == part.name)
+def _queue(part: Part, target: Target, views: Mapping[str, QueueView]) -> QueueStatus:
+    view = views.get(part.name)
+    specs = (*target.spec.queues, *target.adopted_queues)
+    reading, decision = (view.reading, view.decision) if view else (None, None)
     return QueueStatus(
-        name=part.name, desired=part.desired, ready=part.ready, updated=part.updated, concurrency=concurrency
+        name=part.name,
+        desired=part.desired,
+        ready=part.ready,
+        updated=part.updated,
+        concurrency=next((queue.concurrency for queue in specs if queue.name == part.name), 0),
+        waiting=reading.waiting if reading else None,
+        in_flight=reading.active if reading else None,
+        unacked=reading.unacked if reading else None,
+        decision=decision.reason.value if decision else None,
+        message=decision.message if decision else None,
     )
 
 

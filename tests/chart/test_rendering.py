@@ -107,10 +107,11 @@ def test_the_operator_is_probed_where_its_service_points(rendered: list[Document
     deployment = one(rendered, "Deployment")["spec"]["template"]
     container = deployment["spec"]["containers"][0]
     service = one(rendered, "Service")["spec"]
-    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": 8080, "metrics": 8081}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
-    assert service["ports"][0]["targetPort"] == "http"
+    assert {port["name"]: port["targetPort"] for port in service["ports"]} == {"http": "http", "metrics": "metrics"}
     assert service["selector"].items() <= deployment["metadata"]["labels"].items()
 
 

@@ -27,3 +27,10 @@ def test_default_route(task_type: str, queue: str, max_duration_s: int) -> None:
 
 def test_a_route_wins_over_the_default() -> None:
     assert queues.queue_of("document_analysis", {"document_analysis": "documents"}) == "documents"
+
+
+def test_recovery_runs_where_cleanup_does() -> None:
+    """A spec without a maintenance queue routes `cleanup` elsewhere; lost tasks must be found there too."""
+    assert queues.queue_of("recovery", {}) == "maintenance"
+    assert queues.queue_of("recovery", {"cleanup": "default"}) == "default"
+    assert queues.queue_of("recovery", {"cleanup": "default", "recovery": "llm"}) == "llm"

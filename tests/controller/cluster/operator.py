@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,6 +126,7 @@ class Operator:
     log: Path
     kubeconfig: Path
     process: subprocess.Popen[bytes] | None = None
+    metrics_port: int = field(default_factory=lambda: free_port())
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -137,7 +138,8 @@ class Operator:
                     **os.environ,
                     "KUBECONFIG": str(self.kubeconfig),
                     "WATCH_NAMESPACES": self.namespace,
-                    "PROBE_PORT": str(_free_port()),
+                    "PROBE_PORT": str(free_port()),
+                    "METRICS_PORT": str(self.metrics_port),
                 },
             )
 
@@ -154,7 +156,7 @@ class Operator:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

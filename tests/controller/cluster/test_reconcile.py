@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.controller.cluster.operator import (
+    UNPLACEABLE,
     Namespace,
     Operator,
     build_service,
@@ -112,16 +113,16 @@ def test_a_killed_operator_goes_on_where_it_was(served: Namespace, operator: Ope
     assert _secret(served) == token
 
 
-def test_a_queue_taken_out_of_the_spec_takes_its_deployment_along(served: Namespace) -> None:
+def test_a_queue_taken_out_of_the_spec_stays_while_nobody_can_say_that_it_is_empty(served: Namespace) -> None:
+    """Valkey does not run here; how a queue that is empty goes is in tests/controller/scaling."""
     routes = {"llm_conversation": "default", "cleanup": "default", "health_check": "default"}
     moved = ("document_analysis", "vector_embeddings", "report_generation", "data_transformation", "ml_analysis")
-    service = build_service(
-        served.service, queues=[{"name": "default"}], routes=routes | dict.fromkeys(moved, "default")
-    )
+    queue = {"name": "default", "resources": UNPLACEABLE}
+    service = build_service(served.service, queues=[queue], routes=routes | dict.fromkeys(moved, "default"))
     served.apply(service)
-    gone = "Deployment/demo-worker-computation"
-    wait_for(lambda: served.names("deployment"), lambda names: gone not in names)
-    assert "Removed" in wait_for(served.reasons, lambda reasons: "Removed" in reasons)
+    told = wait_for(lambda: _queue(served, "computation"), lambda seen: seen.get("decision") == "Retiring", 40)
+    assert "served until empty: Valkey cannot be read" in told["message"]
+    assert "Deployment/demo-worker-computation" in served.names("deployment")
 
 
 def test_a_paused_service_is_left_alone_and_says_so(served: Namespace) -> None:
@@ -187,6 +188,10 @@ def _flag(place: Namespace) -> dict[str, object]:
     config = place.children("configmap")[f"ConfigMap/{place.service}-flag"]
     document: dict[str, object] = json.loads(config["data"]["flag.json"])
     return document
+
+
+def _queue(place: Namespace, name: str) -> dict[str, str]:
+    return next((each for each in place.status().get("queues", []) if each["name"] == name), {})
 
 
 def _summary(place: Namespace) -> dict[str, str]:

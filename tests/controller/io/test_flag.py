@@ -8,7 +8,8 @@ import pytest
 from contract import keys
 from contract.flag import FlagDocument, encode
 from controller.cluster.client import KubernetesApi
-from controller.cluster.flag import Endpoint, FlagPublisher
+from controller.cluster.flag import FlagPublisher
+from controller.cluster.valkey import Endpoint
 from controller.model.base import JsonObject
 from controller.model.errors import ValkeyUnavailable
 from controller.model.kinds import Kind

@@ -68,6 +68,21 @@ def test_a_difference_is_applied(change: dict[str, Any], cause: Cause, where: tu
     assert plan.changes[0].where[:1] == where[:1]
 
 
+def test_another_number_of_replicas_alone_is_a_scale() -> None:
+    scaled = build_target(api={"replicas": 3})
+    (change,) = plan_children(UID, build_all(scaled), all_seen(TARGET)).changes
+    assert (change.ref, change.cause, str(change)) == (API, Cause.SCALED, "Deployment demo-api (1 → 3)")
+    more = build_target(api={"replicas": 3, "env": [{"name": "A", "value": "b"}]})
+    (change,) = plan_children(UID, build_all(more), all_seen(TARGET)).changes
+    assert (change.ref, change.cause) == (API, Cause.UPDATED)
+
+
+def test_workers_of_a_queue_that_still_has_work_are_kept() -> None:
+    smaller = build_target(queues=[{"name": "default"}])
+    plan = plan_children(UID, build_all(smaller), all_seen(TARGET), frozenset({"llm"}))
+    assert {seen.queue for seen in plan.deletions} == {"computation", "maintenance"}
+
+
 def test_a_difference_that_stayed_after_applying_is_not_applied_for_ever() -> None:
     assert _plan(_with_api({"spec.replicas": 5}, settled={API: "7"})).changes == ()
     assert _plan(_with_api({"spec.replicas": 5}, settled={API: "6"})).changes != ()

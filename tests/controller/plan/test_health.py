@@ -1,14 +1,17 @@
 """Figures of the parts, and what stands in their way."""
 
 import copy
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from controller.manifests.target import Workers
 from controller.model.base import JsonObject
-from controller.model.observed import Observed
-from controller.plan.health import find_problems, next_check, plan_parts
+from controller.model.kinds import DEPLOYMENT
+from controller.model.observed import ObjectRef, Observed
+from controller.plan.health import Part, find_problems, next_check, plan_parts
 from tests.controller.builders import all_seen, build_pod, build_target, running
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -119,6 +122,48 @@ def test_ready_means_that_the_wanted_pods_run_what_the_spec_says(status: dict[st
         "default": True,
         "beat": True,
     }
+
+
+def _elastic(status: dict[str, Any], generation: int, unscaled: int | None) -> tuple[Part, Observed]:
+    """A queue of which three workers are wanted and one is the fewest."""
+    target = dataclasses.replace(TARGET, workers=Workers({"default": 3}))
+    ref = ObjectRef(DEPLOYMENT, "demo-worker-default")
+    documents = []
+    for seen in all_seen(target, **running()).objects.values():
+        document = copy.deepcopy(seen.document)
+        if seen.ref == ref:
+            document["metadata"]["generation"] = generation
+            document["status"] = {"observedGeneration": 1} | status
+        documents.append(document)
+    observed = Observed.of(documents, (), {}, {} if unscaled is None else {ref: unscaled})
+    return next(part for part in plan_parts(target, observed) if part.name == "default"), observed
+
+
+@pytest.mark.parametrize(
+    ("status", "generation", "unscaled", "ready"),
+    [
+        (running(3), 1, None, True),
+        (running(1), 1, None, True),
+        (running(1), 2, 1, True),
+        (running(1), 2, None, False),
+        (running(0), 1, None, False),
+        (running(2) | {"updatedReplicas": 1}, 1, None, False),
+    ],
+    ids=["all", "its fewest", "just scaled", "just changed", "none", "an old pod is left"],
+)
+def test_a_queue_is_ready_with_its_fewest_workers(
+    status: dict[str, int], generation: int, unscaled: int | None, ready: bool
+) -> None:
+    part, _ = _elastic(status, generation, unscaled)
+    assert part.is_ready is ready
+    assert (part.desired, part.needed) == (3, 1)
+
+
+def test_a_queue_that_is_ready_and_cannot_grow_says_why() -> None:
+    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
+    part, observed = _elastic(running(1) | {"conditions": [refused]}, 1, None)
+    (problem,) = find_problems([part], observed, NOW)
+    assert (part.is_ready, problem.reason) == (True, "FailedCreate")
 
 
 def test_it_is_looked_at_again_when_patience_ends() -> None:

@@ -25,7 +25,7 @@ API = ObjectRef(DEPLOYMENT, "demo-api")
 def _parts(api_ready: int = 1) -> tuple[Part, ...]:
     refs = {"valkey": "valkey", "api": "api", "default": "worker", "beat": "beat"}
     return tuple(
-        Part(name, component, API, 1, api_ready if name == "api" else 1, 1, is_current=True)
+        Part(name, component, API, 1, api_ready if name == "api" else 1, 1, is_current=True, needed=1)
         for name, component in refs.items()
     )
 

@@ -1,0 +1,96 @@
+"""The operator's own /metrics: reconciles, and each queue as it was seen and decided last."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from contract import metrics as names
+from controller.model.service import ServiceKey
+from controller.plan.scaling import QueueView
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_LABELS: Final = ("namespace", "service", "queue")
+log = logging.getLogger(__name__)
+
+Views = Callable[[], Iterable[tuple[ServiceKey, str, QueueView]]]
+
+
+class OperatorMetrics:
+    """Counters for whoever counts; `queues` is asked at each scrape."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reconciles = Counter(
+            names.OPERATOR_RECONCILES.removesuffix("_total"),
+            "Reconciles by result.",
+            ("result",),
+            registry=self.registry,
+        )
+        self.duration = Histogram(
+            names.OPERATOR_RECONCILE_DURATION, "Duration of a reconcile, in seconds.", registry=self.registry
+        )
+        self.decisions = Counter(
+            names.OPERATOR_DECISIONS.removesuffix("_total"),
+            "Changes of the number of workers, by reason.",
+            (*_LABELS, "reason"),
+            registry=self.registry,
+        )
+        self.queues: Views = tuple
+        self.registry.register(_QueueCollector(lambda: self.queues()))
+
+    def count_reconcile(self, result: str, duration_s: float) -> None:
+        self.reconciles.labels(result).inc()
+        self.duration.observe(duration_s)
+
+    def count_decision(self, key: ServiceKey, queue: str, reason: str) -> None:
+        self.decisions.labels(key.namespace, key.name, queue, reason).inc()
+
+
+class _QueueCollector(Collector):
+    """What is not known has no sample: it is not 0."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(names.OPERATOR_QUEUE_WAITING, "Tasks that wait.", labels=_LABELS)
+        in_flight = GaugeMetricFamily(names.OPERATOR_QUEUE_IN_FLIGHT, "Tasks that run, by heartbeats.", labels=_LABELS)
+        unacked = GaugeMetricFamily(names.OPERATOR_QUEUE_UNACKED, "Tasks handed out and not done.", labels=_LABELS)
+        desired = GaugeMetricFamily(names.OPERATOR_QUEUE_DESIRED, "Worker pods wanted.", labels=_LABELS)
+        readable = GaugeMetricFamily(
+            names.OPERATOR_QUEUE_READABLE, "1: the queue could be read; 0: its workers are held.", labels=_LABELS
+        )
+        for key, queue, view in self._views():
+            labels = (key.namespace, key.name, queue)
+            desired.add_metric(labels, view.decision.desired)
+            readable.add_metric(labels, float(view.reading is not None))
+            if view.reading is None:
+                continue
+            waiting.add_metric(labels, view.reading.waiting)
+            unacked.add_metric(labels, view.reading.unacked)
+            if view.reading.active is not None:
+                in_flight.add_metric(labels, view.reading.active)
+        yield from (waiting, in_flight, unacked, desired, readable)
+
+
+async def serve_metrics(metrics: OperatorMetrics, port: int) -> web.AppRunner:
+    """Answers GET /metrics until the runner is cleaned up. A port that is taken is said, and no reason to stop."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application()
+    app.router.add_get("/metrics", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "0.0.0.0", port).start()
+    except OSError as error:
+        log.error("no metrics: port %d cannot be had: %s", port, error)
+    return runner

@@ -1,0 +1,309 @@
+"""Scaling by queue: looks at the queues of each PinnokioService, keeps what was decided, and asks for a reconcile
+when a decision changes. The reconcile writes the number; nothing here writes to the API server but deletion costs.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from contract import keys, queues
+from contract.kubernetes import ANNOTATION_DELETION_COST
+from controller.cluster.apply import Applier
+from controller.cluster.queues import QueueFigures, QueueReader
+from controller.cluster.store import Store
+from controller.cluster.valkey import Endpoint
+from controller.handlers.metrics import OperatorMetrics
+from controller.manifests.target import WORKER, Workers
+from controller.model.errors import ValkeyUnavailable
+from controller.model.kinds import DEPLOYMENT
+from controller.model.observed import Observed, ObservedObject, ref_of
+from controller.model.service import PinnokioService, ServiceKey
+from controller.model.spec import QUEUE_NAME, QUEUE_NAME_MAX, PinnokioServiceSpec, QueueSpec
+from controller.plan.children import ChildrenPlan
+from controller.plan.scaling import (
+    Pause,
+    QueueView,
+    Reading,
+    Sample,
+    plan_deletion_costs,
+    plan_farewell,
+    plan_replicas,
+    read_pause,
+)
+
+LOOK_EVERY_S: Final = 2.0
+# Where no worker runs, a task's start waits for the next look.
+LOOK_EVERY_ASLEEP_S: Final = 0.25
+# Figures that stayed other than told for this long are told: a blink of the maintenance queue is no news.
+TELL_AFTER_S: Final = 10.0
+# A queue that left the spec must be empty for this long: API processes learn a new route within seconds.
+RETIRE_AFTER_S: Final = 10.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What a service's spec and objects say, as of its last reconcile."""
+
+    endpoint: Endpoint | None
+    prefix: str
+    queues: Mapping[str, QueueSpec]
+    former: tuple[str, ...]
+    pause: Pause
+    paused: bool
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One service. `current`: numbers decided; `views`: seen last; `told`: what the status tells; `last_work_s`: when
+    each queue that is in the spec no more, and still served, was last seen with work; `retired`: those that ended."""
+
+    context: _Context
+    current: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, deque[Sample]] = field(default_factory=dict)
+    views: dict[str, QueueView] = field(default_factory=dict)
+    told: dict[str, QueueView] = field(default_factory=dict)
+    news_since_s: float | None = None
+    figures: dict[str, QueueFigures] = field(default_factory=dict)
+    last_work_s: dict[str, float] = field(default_factory=dict)
+    retired: set[str] = field(default_factory=set)
+    is_readable: bool = True
+    task: asyncio.Task[None] | None = None
+
+
+class Scaler:
+    """`mark` asks for a reconcile."""
+
+    def __init__(
+        self,
+        reader: QueueReader,
+        store: Store,
+        mark: Callable[[ServiceKey], None],
+        metrics: OperatorMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._metrics = metrics
+        self._store = store
+        self._mark = mark
+        self._clock = clock
+        self._watches: dict[ServiceKey, _Watch] = {}
+
+    def follow(
+        self, service: PinnokioService, spec: PinnokioServiceSpec, endpoint: Endpoint | None, observed: Observed
+    ) -> Workers:
+        """What is to run for the queues now; from here on the service is looked at by itself."""
+        by_name = {queue.name: queue for queue in spec.queues}
+        deployed = _find_deployed(observed)
+        context = _Context(
+            endpoint=endpoint,
+            prefix=_prefix(spec),
+            queues=by_name,
+            former=tuple(sorted({*queues.QUEUES, *deployed, *_told(service)} - by_name.keys())),
+            pause=read_pause(service.scaling_pause),
+            paused=service.paused,
+        )
+        watch = self._watches.get(service.key)
+        if watch is None:
+            watch = self._watches[service.key] = _Watch(context)
+            watch.task = asyncio.create_task(self._run(service.key, watch), name=f"scale {service.key}")
+        watch.context = context
+        for name, queue in by_name.items():
+            held = watch.current.get(name, deployed.get(name, queue.min_replicas))
+            watch.current[name] = plan_replicas(queue, None, held, (), context.pause).desired
+        watch.current = {name: watch.current[name] for name in by_name}
+        former = deployed.keys() - by_name.keys()
+        watch.retired &= former
+        for name in former - watch.retired:
+            if deployed[name]:
+                watch.last_work_s.setdefault(name, self._clock())
+        served = watch.last_work_s.keys() - by_name.keys()
+        watch.last_work_s = {name: watch.last_work_s[name] for name in served}
+        kept = frozenset(name for name in served if deployed.get(name))
+        return Workers(dict(watch.current), kept, adopted=tuple(sorted(served - kept)))
+
+    def views(self, key: ServiceKey) -> dict[str, QueueView]:
+        """What the status is to tell of the queues."""
+        watch = self._watches.get(key)
+        return watch.told if watch else {}
+
+    def live_views(self) -> Iterator[tuple[ServiceKey, str, QueueView]]:
+        """What was seen last, for metrics."""
+        for key, watch in self._watches.items():
+            for queue, view in watch.views.items():
+                yield key, queue, view
+
+    async def prepare_removal(self, applier: Applier, key: ServiceKey, plan: ChildrenPlan, observed: Observed) -> None:
+        """Tells Kubernetes, before a Deployment of workers shrinks, which of its pods have something to do."""
+        watch = self._watches.get(key)
+        for change in plan.changes:
+            seen = observed.objects.get(change.ref)
+            if watch is None or seen is None or seen.queue is None or change.ref.kind is not DEPLOYMENT:
+                continue
+            if change.manifest["spec"]["replicas"] < seen.document["spec"].get("replicas", 1):
+                figures = watch.figures.get(seen.queue)
+                costs = plan_deletion_costs(figures.active if figures else {}, self._read_costs(key, seen.queue))
+                await asyncio.gather(*(applier.price_pod(key, pod, cost) for pod, cost in costs.items()))
+
+    def forget(self, key: ServiceKey) -> None:
+        watch = self._watches.pop(key, None)
+        if watch is not None and watch.task is not None:
+            watch.task.cancel()
+        self._reader.forget(key)
+
+    async def close(self) -> None:
+        tasks = [watch.task for watch in self._watches.values() if watch.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watches.clear()
+        self._reader.close()
+
+    async def _run(self, key: ServiceKey, watch: _Watch) -> None:
+        while True:
+            try:
+                await self._look(key, watch)
+            except Exception:
+                # The edge of the loop: one broken service must not stop its own scaling for ever.
+                log.exception("look at the queues of %s failed", key)
+            asleep = not all(watch.current.values())
+            await asyncio.sleep(LOOK_EVERY_ASLEEP_S if asleep else LOOK_EVERY_S)
+
+    async def _look(self, key: ServiceKey, watch: _Watch) -> None:
+        """One look: read, decide for each queue, ask for a reconcile where that changes what is to run or be told."""
+        context = watch.context
+        if context.paused:
+            return
+        figures = await self._read(key, context, watch)
+        if watch.context != context:
+            # The spec changed meanwhile: the next look decides by it.
+            return
+        now = self._clock()
+        watch.figures = figures or {}
+        going = {pod.ref.name for pod in self._workers(key) if pod.going}
+        before = _to_run(watch)
+        readings = {name: _reading(each, going) for name, each in (figures or {}).items()}
+        watch.views = {
+            name: self._decide(watch, queue, readings.get(name), now) for name, queue in context.queues.items()
+        }
+        self._judge_former(watch, self._former(watch), readings, now)
+        if _to_run(watch) != before:
+            for name in [name for name in watch.current if watch.current[name] != before[0].get(name)]:
+                view = watch.views[name]
+                log.info("queue %s of %s: %s, %s", name, key, view.decision.reason, view.decision.message)
+                self._metrics.count_decision(key, name, view.decision.reason)
+            self._tell(key, watch)
+        elif watch.views == watch.told:
+            watch.news_since_s = None
+        elif watch.news_since_s is None:
+            watch.news_since_s = now
+        if watch.news_since_s is not None and now - watch.news_since_s >= TELL_AFTER_S:
+            self._tell(key, watch)
+
+    def _tell(self, key: ServiceKey, watch: _Watch) -> None:
+        watch.told, watch.news_since_s = dict(watch.views), None
+        self._mark(key)
+
+    async def _read(self, key: ServiceKey, context: _Context, watch: _Watch) -> dict[str, QueueFigures] | None:
+        """None: it cannot be read now."""
+        if context.endpoint is None:
+            return None
+        names = [*context.queues, *sorted(self._former(watch))]
+        try:
+            figures = await self._reader.read(key, context.endpoint, context.prefix, names)
+        except ValkeyUnavailable as error:
+            if watch.is_readable:
+                log.warning("queues not read, their workers are held: %s", error)
+            watch.is_readable = False
+            return None
+        else:
+            watch.is_readable = True
+            return figures
+
+    def _former(self, watch: _Watch) -> set[str]:
+        """Queues that the spec does not have and that may hold something: usual ones, earlier ones, handed out ones."""
+        names = {*watch.context.former, *watch.last_work_s, *watch.figures} - watch.context.queues.keys()
+        return {name for name in names if _is_name(name)}
+
+    def _decide(self, watch: _Watch, queue: QueueSpec, reading: Reading | None, now: float) -> QueueView:
+        """Keeps samples of the cooldown. What was held while nothing could be read counts as wanted then."""
+        current = watch.current.get(queue.name, queue.min_replicas)
+        samples = watch.samples.setdefault(queue.name, deque([Sample(now, current)]))
+        while samples and now - samples[0].at_s >= queue.scaling.cooldown_seconds:
+            samples.popleft()
+        decision = plan_replicas(queue, reading, current, samples, watch.context.pause)
+        wanted = decision.wanted if decision.wanted is not None else decision.desired
+        if samples and samples[-1].wanted == wanted and len(samples) > 1 and samples[-2].wanted == wanted:
+            # Only the first and the last of equal ones matter.
+            samples.pop()
+        samples.append(Sample(now, wanted))
+        watch.current[queue.name] = decision.desired
+        return QueueView(reading, decision)
+
+    def _judge_former(self, watch: _Watch, names: Iterable[str], readings: Mapping[str, Reading], now: float) -> None:
+        """Queues that are no longer in the spec are served until they were seen empty for a while."""
+        for name in names:
+            reading = readings.get(name)
+            if reading is None:
+                # Not known: what is served goes on being served.
+                watch.last_work_s.update({name: now} if name in watch.last_work_s else {})
+            elif not reading.is_empty:
+                watch.last_work_s[name] = now
+                watch.retired.discard(name)
+            elif name in watch.last_work_s and now - watch.last_work_s[name] >= RETIRE_AFTER_S:
+                del watch.last_work_s[name]
+                watch.retired.add(name)
+            if name in watch.last_work_s:
+                watch.views[name] = QueueView(reading, plan_farewell(reading))
+
+    def _workers(self, key: ServiceKey) -> Iterator[ObservedObject]:
+        for document in self._store.pods(key):
+            pod = ObservedObject(ref_of(document), document)
+            if pod.component == WORKER:
+                yield pod
+
+    def _read_costs(self, key: ServiceKey, queue: str) -> dict[str, str | None]:
+        return {
+            pod.ref.name: (pod.document["metadata"].get("annotations") or {}).get(ANNOTATION_DELETION_COST)
+            for pod in self._workers(key)
+            if pod.queue == queue and not pod.going
+        }
+
+
+def _to_run(watch: _Watch) -> tuple[dict[str, int], set[str]]:
+    return dict(watch.current), set(watch.last_work_s)
+
+
+def _told(service: PinnokioService) -> set[str]:
+    """Queues that the status tells of: they were in the spec, or served, a while ago."""
+    return {queue.name for queue in service.status.queues} if service.status else set()
+
+
+def _reading(figures: QueueFigures, going: set[str]) -> Reading:
+    leaving = sum(active for worker, active in figures.active.items() if worker in going)
+    active = sum(figures.active.values()) if figures.active else None
+    return Reading(figures.waiting, active, figures.unacked, leaving)
+
+
+def _find_deployed(observed: Observed) -> dict[str, int]:
+    """Replicas by queue of the Deployments of workers."""
+    return {
+        seen.queue: seen.document["spec"].get("replicas", 1)
+        for seen in observed.objects.values()
+        if seen.ref.kind is DEPLOYMENT and seen.queue is not None and not seen.going
+    }
+
+
+def _prefix(spec: PinnokioServiceSpec) -> str:
+    """The prefix of Celery's keys, where spec.env says another."""
+    said = {variable.name: variable.value for variable in spec.env}
+    return said.get("CELERY_KEY_PREFIX") or keys.CELERY_PREFIX
+
+
+def _is_name(name: str) -> bool:
+    return len(name) <= QUEUE_NAME_MAX and re.fullmatch(QUEUE_NAME, name) is not None

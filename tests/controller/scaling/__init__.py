@@ -1,0 +1,1 @@
+"""Scaling and draining of workers on the real cluster."""

