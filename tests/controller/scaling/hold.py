@@ -1,4 +1,8 @@
-"""A chore that only these tests have: it runs until its gate is there. Copied into the image under test."""
+"""A chore that only these tests have: it runs until its gate is there.
+
+Copied into the image under test and imported there alone: here the import would declare it for every test of the run.
+Its keys are `broker`'s.
+"""
 
 import asyncio
 
