@@ -1,6 +1,5 @@
 """helm for the tests of the chart, and the chart rendered with each set of values."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tests.chart.rendering import CHART, Document, Helm
 from tests.chart.value_sets import VALUE_SETS
 from tests.cluster.binaries import ensure_tools
 from tests.cluster.model import Cluster, ClusterError
+from tests.missing import end_test_without
 
 CRD = "pinnokioservices.pinnokio.io"
 
@@ -21,9 +21,7 @@ def helm() -> Helm:
     try:
         return Helm(ensure_tools() / "helm")
     except ClusterError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI needs helm: {error}", pytrace=False)
-        pytest.skip(f"no helm: {error}")
+        end_test_without(f"helm: {error}")
 
 
 @pytest.fixture(params=list(VALUE_SETS.values()), ids=list(VALUE_SETS))

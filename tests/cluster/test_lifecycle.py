@@ -11,6 +11,7 @@ from tests.cluster.providers.source import SourceProvider
 from tests.cluster.source import processes, state
 from tests.cluster.source.layout import Layout
 from tests.cluster.source.teardown import leftovers
+from tests.missing import end_test_without
 
 pytestmark = pytest.mark.cluster
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.cluster
 def provider(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SourceProvider]:
     """The cluster of another clone, up."""
     if cluster.provider_name != "source":
-        pytest.skip("clusters from source only")
+        end_test_without("a cluster from source, whose lifecycle this is")
     other = SourceProvider(clone=tmp_path_factory.mktemp("clone"))
     other.up()
     yield other

@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.model import BuildRequest, Cluster
 from tests.cluster.source.api import wait_until
 from tests.cluster.system_images import BUSYBOX
+from tests.missing import end_test_without
 
 pytestmark = pytest.mark.cluster
 
@@ -22,7 +23,7 @@ PAGE = "hello from a pod"
 def _source_only(cluster: Cluster) -> None:
     """The image that these workloads run is in clusters from source only."""
     if cluster.provider_name != "source":
-        pytest.skip("the busybox image is in clusters from source")
+        end_test_without("a cluster from source: the busybox image is in these only")
 
 
 @pytest.fixture

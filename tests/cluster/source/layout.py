@@ -74,6 +74,11 @@ class Layout:
         return self.data_dir / "containerd"
 
     @property
+    def snapshots_dir(self) -> Path:
+        """The unpacked layers of images and the containers' own."""
+        return self.data_dir / "snapshots"
+
+    @property
     def containerd_socket(self) -> Path:
         return self.run_dir / "containerd.sock"
 

@@ -34,6 +34,8 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 address = "{layout.containerd_socket}"
 [plugins."io.containerd.internal.v1.opt"]
 path = "{layout.data_dir}/opt"
+[plugins."io.containerd.snapshotter.v1.overlayfs"]
+root_path = "{layout.snapshots_dir}"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{system_images.PAUSE}"
 restrict_oom_score_adj = true

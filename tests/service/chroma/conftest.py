@@ -3,7 +3,6 @@
 `chroma` is one server for the whole run: a test takes a collection of its own (`collection`).
 """
 
-import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -16,6 +15,7 @@ from service.gateways.vector_store import VectorStore
 from service.settings import OpenAiSettings, Settings
 from tests.chroma.environment import ChromaNotInstalled, chroma_command
 from tests.chroma.server import RunningChroma, running_chroma
+from tests.missing import end_test_without
 from tests.openai_server.server import API_KEY, OpenAiServer, running_openai
 from tests.service.application import Api, in_process
 
@@ -28,9 +28,7 @@ def chroma(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
         with capture.global_and_fixture_disabled():
             chroma_command()
     except ChromaNotInstalled as fault:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(fault), pytrace=False)
-        pytest.skip(str(fault))
+        end_test_without(str(fault))
     with running_chroma(tmp_path_factory.mktemp("chroma") / "data") as server:
         yield server
 
