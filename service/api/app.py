@@ -20,10 +20,6 @@ from service.api.openapi import openapi_route
 from service.api.relay import Relay
 from service.api.rpc_route import RpcRoute
 from service.api.websocket import websocket_route
-from service.gateways.chroma import Chroma
-from service.gateways.embeddings import Embeddings
-from service.gateways.openai import OpenAi
-from service.gateways.vector_store import VectorStore
 from service.listeners.service import Listeners
 from service.rpc.chroma_vector import ChromaVectorNamespace
 from service.rpc.declared import build_namespaces
@@ -45,6 +41,7 @@ from service.store.queue import TaskQueue
 from service.store.tasks import TaskStore
 from service.store.unified import UnifiedRegistry
 from service.tasks.declaring import load_task_types
+from service.tasks.services import Gateways
 from service.tasks.services import Services as TaskServices
 
 
@@ -57,8 +54,7 @@ class Services:
         self.flag = FlagSource(self.valkey, settings)
         self.relay = Relay(self.valkey, settings)
         self.queue = TaskQueue(settings)
-        self.chroma = Chroma(settings.chroma)
-        self.openai = OpenAi(settings.openai)
+        self.gateways = Gateways.open(settings)
         self.dispatcher = self._dispatcher(settings)
         self.rpc = RpcRoute(
             settings, self.dispatcher, IdempotencyStore(self.lane, settings.idempotency_ttl_s), self.lane
@@ -70,14 +66,13 @@ class Services:
         lane, scan = self.lane, settings.legacy_session_scan
         legacy, unified, tasks = LegacyRegistry(lane), UnifiedRegistry(lane), TaskStore(self.valkey)
         dual = DualWrite(self.flag, unified)
-        vectors = VectorStore(self.chroma, Embeddings(self.openai, settings.openai.embeddings_model))
         load_task_types()
-        task_services = TaskServices.over(settings, self.valkey, lane, self.queue)
+        task_services = TaskServices.over(settings, self.valkey, lane, self.queue, self.gateways)
         starter = TaskStarter(task_services, self.flag)
         own: dict[str, object] = {
             "REGISTRY": RegistryNamespace(lane, legacy, unified, dual, scan=scan),
             "UNIFIED_REGISTRY": UnifiedRegistryNamespace(lane, legacy, unified, tasks, dual, scan=scan),
-            "CHROMA_VECTOR": ChromaVectorNamespace(legacy, unified, dual, vectors),
+            "CHROMA_VECTOR": ChromaVectorNamespace(legacy, unified, dual, self.gateways.vectors),
             "TASK": TaskNamespace(task_services, starter),
         }
         own |= build_namespaces(own, starter)
@@ -96,8 +91,7 @@ class Services:
         await self.flag.stop()
         await self.queue.close()
         self.dispatcher.close()
-        await self.chroma.close()
-        await self.openai.close()
+        await self.gateways.close()
         await self.lane.close()
         await self.valkey.aclose()
 

@@ -4,6 +4,10 @@ import os
 import socket
 from dataclasses import dataclass
 
+from service.gateways.chroma import Chroma
+from service.gateways.embeddings import Embeddings
+from service.gateways.openai import OpenAi
+from service.gateways.vector_store import VectorStore
 from service.settings import Settings
 from service.store.client import Valkey, connect
 from service.store.events import EventStore
@@ -25,6 +29,24 @@ def worker_name(settings: Settings) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Gateways:
+    """Clients of the servers beside Valkey: made at once, imported and connected at the first use."""
+
+    chroma: Chroma
+    openai: OpenAi
+    vectors: VectorStore
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Gateways":
+        chroma, openai = Chroma(settings.chroma), OpenAi(settings.openai)
+        return cls(chroma, openai, VectorStore(chroma, Embeddings(openai, settings.openai.embeddings_model)))
+
+    async def close(self) -> None:
+        await self.chroma.close()
+        await self.openai.close()
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """Clients and stores of one process."""
 
@@ -39,15 +61,16 @@ class Services:
     recovery: RecoveryStore
     quotas: QuotaStore
     queue: TaskQueue
+    gateways: Gateways
 
     @classmethod
     def open(cls, settings: Settings) -> "Services":
         """Connects at the first command, in the event loop that runs it. Who opens them closes them."""
         valkey = connect(settings.valkey, max_connections=CONNECTIONS)
-        return cls.over(settings, valkey, Lane(settings.valkey), TaskQueue(settings))
+        return cls.over(settings, valkey, Lane(settings.valkey), TaskQueue(settings), Gateways.open(settings))
 
     @classmethod
-    def over(cls, settings: Settings, valkey: Valkey, lane: Lane, queue: TaskQueue) -> "Services":
+    def over(cls, settings: Settings, valkey: Valkey, lane: Lane, queue: TaskQueue, gateways: Gateways) -> "Services":
         """Stores over clients that somebody else closes."""
         return cls(
             settings=settings,
@@ -61,9 +84,11 @@ class Services:
             quotas=QuotaStore(valkey),
             recovery=RecoveryStore(valkey, settings.celery_key_prefix),
             queue=queue,
+            gateways=gateways,
         )
 
     async def close(self) -> None:
         await self.queue.close()
+        await self.gateways.close()
         await self.lane.close()
         await self.valkey.aclose()

@@ -20,7 +20,7 @@ from service.store.flag import FlagSource
 from service.store.lane import Lane
 from service.store.queue import TaskQueue
 from service.tasks.declaring import load_task_types
-from service.tasks.services import Services
+from service.tasks.services import Gateways, Services
 from tests.service.conftest import settings_for
 from tests.service.valkey_server import RunningValkey
 
@@ -101,8 +101,9 @@ class User:
         self.settings = settings
         self.lane = Lane(settings.valkey)
         self.queue = TaskQueue(settings)
+        self.gateways = Gateways.open(settings)
         self.flag = FlagSource(valkey, settings)
-        self.services = Services.over(settings, valkey, self.lane, self.queue)
+        self.services = Services.over(settings, valkey, self.lane, self.queue, self.gateways)
         self.tasks = self.services.tasks
         load_task_types()
         self.starter = TaskStarter(self.services, self.flag)
@@ -135,6 +136,7 @@ class User:
     async def close(self) -> None:
         await self.channel.aclose()  # type: ignore[no-untyped-call]
         await self.queue.close()
+        await self.gateways.close()
         await self.lane.close()
 
 

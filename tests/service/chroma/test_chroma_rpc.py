@@ -79,7 +79,7 @@ async def test_reading_a_collection_that_nobody_made_finds_it_empty_and_makes_no
     assert deleted["deleted"] is True
     analysis = await chroma_api.data("CHROMA_VECTOR.analyze_collection", collection)
     assert set(analysis["analysis"].values()) == {0}
-    assert await chroma_api.app.state.services.chroma.find(collection) is None  # type: ignore[attr-defined]
+    assert await chroma_api.app.state.services.gateways.chroma.find(collection) is None  # type: ignore[attr-defined]
 
 
 async def test_a_made_collection_answers_as_an_empty_one(chroma_api: Api, collection: str) -> None:
