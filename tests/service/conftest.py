@@ -3,7 +3,8 @@
 `valkey_server` is the shared server, `valkey` an asyncio client, `lane` the requests' own connection, `settings` and
 `make_settings` settings that point at it, `api` the application in-process, `server` the same behind a real uvicorn
 (WebSockets, timeouts). The flag is off unless a test asks: `make_settings(UNIFIED_REGISTRY_ENABLED="true")`, or the
-fixtures `api_on`, `server_on`. A test that stops Valkey takes `own_valkey`.
+fixtures `api_on`, `server_on`. A test that stops Valkey takes `own_valkey`. `worker` is a worker process for the tests
+of a module, `user` one who starts its tasks.
 """
 
 import logging
@@ -12,26 +13,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from service.logs import set_up_logs
-from service.settings import Settings, ValkeySettings
+from service.settings import Settings
 from service.store.client import Valkey, connect
 from service.store.lane import Lane
 from tests.service.application import Api, behind_uvicorn, in_process
-from tests.service.valkey_server import RunningValkey, running_valkey
+from tests.service.running_worker import User, Worker, listening_user, running_worker
+from tests.service.valkey_server import RunningValkey, running_valkey, settings_for
 
 MakeSettings = Callable[..., Settings]
-
-
-def settings_for(valkey: ValkeySettings, **environ: str) -> Settings:
-    """Settings of a process that reads `environ` and talks to `valkey`."""
-    return Settings.from_env(
-        {
-            "LISTENERS_REDIS_HOST": valkey.host,
-            "LISTENERS_REDIS_PORT": str(valkey.port),
-            "LISTENERS_REDIS_PASSWORD": valkey.password or "",
-            "FLAG_FILE": "/nonexistent/flag.json",
-            **environ,
-        }
-    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -115,3 +104,17 @@ async def server_on(make_settings: MakeSettings) -> AsyncIterator[Api]:
     """As `server`, with the unified registry on for everybody."""
     async with behind_uvicorn(make_settings(UNIFIED_REGISTRY_ENABLED="true")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def worker(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker process on the shared Valkey, with the task types of `tests/service/task_types`."""
+    with running_worker(shared_valkey, tmp_path_factory.mktemp("worker")) as running:
+        yield running
+
+
+@pytest.fixture
+async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
+    """The user `u1`, who starts tasks and hears of them."""
+    async with listening_user("u1", valkey_server) as listening:
+        yield listening

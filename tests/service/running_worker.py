@@ -21,8 +21,7 @@ from service.store.lane import Lane
 from service.store.queue import TaskQueue
 from service.tasks.declaring import load_task_types
 from service.tasks.services import Gateways, Services
-from tests.service.conftest import settings_for
-from tests.service.valkey_server import RunningValkey
+from tests.service.valkey_server import RunningValkey, settings_for
 
 READY_S = 20.0
 EVENT_S = 15.0

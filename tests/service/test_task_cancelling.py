@@ -2,29 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from contract import keys
 from tests.service.application import Api
-from tests.service.running_worker import User, Worker, listening_user, running_worker
+from tests.service.running_worker import User, Worker
 from tests.service.task_types import gate
-from tests.service.valkey_server import RunningValkey
 from tests.service.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def worker(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with running_worker(shared_valkey, tmp_path_factory.mktemp("worker")) as running:
-        yield running
-
-
-@pytest.fixture
-async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
-    async with listening_user("u1", valkey_server) as listening:
-        yield listening
 
 
 @pytest.mark.parametrize("task_type", ["test_wait", "test_compute"])

@@ -1,7 +1,7 @@
 """A task type that is added at run time: its method, its task, its events; and what a declaration may not say."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,22 +9,9 @@ import pytest
 from service.tasks.declaring import TASKS, Arguments, Result, Start, TaskContext, task_type
 from tests.service.application import Api, in_process
 from tests.service.conftest import MakeSettings
-from tests.service.running_worker import User, Worker, listening_user, running_worker
-from tests.service.valkey_server import RunningValkey
+from tests.service.running_worker import User, Worker
 
 DOCS = Path(__file__).parents[2] / "docs" / "tasks.md"
-
-
-@pytest.fixture(scope="module")
-def worker(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with running_worker(shared_valkey, tmp_path_factory.mktemp("worker")) as running:
-        yield running
-
-
-@pytest.fixture
-async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
-    async with listening_user("u1", valkey_server) as listening:
-        yield listening
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The quota of tasks per user: exact under a thousand starts at once, released however a task ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,12 +19,6 @@ from tests.service.valkey_server import RunningValkey
 from tests.service.waiting import eventually
 
 LIMIT = 10
-
-
-@pytest.fixture
-async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
-    async with listening_user("u1", valkey_server) as listening:
-        yield listening
 
 
 async def open_tasks(user: User, company_id: str = "default") -> int:

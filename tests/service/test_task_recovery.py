@@ -5,7 +5,7 @@ A real worker process; the chore itself is called here, so that no test waits fo
 
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +19,6 @@ from tests.service.running_worker import User, Worker, listening_user, running_w
 from tests.service.task_types import gate
 from tests.service.valkey_server import RunningValkey
 from tests.service.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def worker(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with running_worker(shared_valkey, tmp_path_factory.mktemp("worker")) as running:
-        yield running
-
-
-@pytest.fixture
-async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
-    async with listening_user("u1", valkey_server) as listening:
-        yield listening
 
 
 @pytest.fixture

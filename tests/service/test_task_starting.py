@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,6 @@ from tests.service.waiting import eventually
 
 DOCUMENT = {"content": "test doc"}
 PREFIX = "{pinnokio}:"
-
-
-@pytest.fixture
-async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
-    async with listening_user("u1", valkey_server) as listening:
-        yield listening
 
 
 async def messages(user: User, queue: str = "computation") -> list[dict[str, Any]]:

@@ -9,10 +9,9 @@ import pytest
 
 from service.settings import Settings, ValkeySettings
 from service.store.broker import broker_configuration, broker_url
-from tests.service.conftest import settings_for
 from tests.service.running_worker import listening_user, running_worker
 from tests.service.tls_front import tls_front
-from tests.service.valkey_server import RunningValkey, running_valkey
+from tests.service.valkey_server import RunningValkey, running_valkey, settings_for
 
 PASSWORD = "p@ss/w:rd#%41 é"
 

@@ -17,8 +17,8 @@ from service.store import client
 from service.store.client import VALKEY_FAULTS, Valkey
 from service.store.events import EventStore
 from tests.service.application import Api, behind_uvicorn
-from tests.service.conftest import MakeSettings, settings_for
-from tests.service.valkey_server import RunningValkey
+from tests.service.conftest import MakeSettings
+from tests.service.valkey_server import RunningValkey, settings_for
 from tests.service.waiting import eventually
 
 ANSWER_S = 10.0

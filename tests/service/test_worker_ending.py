@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,6 @@ def limited(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFacto
     limits = {"CELERY_SOFT_TIME_LIMIT_S": "1", "CELERY_HARD_TIME_LIMIT_S": "2"}
     with running_worker(shared_valkey, tmp_path_factory.mktemp("limited"), **limits) as running:
         yield running
-
-
-@pytest.fixture
-async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
-    async with listening_user("u1", valkey_server) as listening:
-        yield listening
 
 
 @pytest.mark.parametrize("task_type", ["test_wait", "test_compute"])

@@ -1,6 +1,6 @@
 """A worker's figures, scraped from a real one, under celery-exporter's names."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contract import metrics as names
 from tests.service.conftest import MakeSettings
-from tests.service.running_worker import User, Worker, listening_user, running_worker
+from tests.service.running_worker import User, Worker, running_worker
 from tests.service.task_types import gate
 from tests.service.valkey_server import RunningValkey, free_port
 from tests.service.waiting import eventually
@@ -26,12 +26,6 @@ def port() -> int:
 def worker(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Worker]:
     with running_worker(shared_valkey, tmp_path_factory.mktemp("worker"), WORKER_METRICS_PORT=str(port)) as running:
         yield running
-
-
-@pytest.fixture
-async def user(valkey_server: RunningValkey) -> AsyncIterator[User]:
-    async with listening_user("u1", valkey_server) as listening:
-        yield listening
 
 
 async def scrape(port: int) -> Figures:

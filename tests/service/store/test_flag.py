@@ -14,8 +14,8 @@ from contract.flag import FlagAck, FlagDocument, ack_field, encode
 from service.settings import Settings
 from service.store.client import Valkey, connect
 from service.store.flag import FlagSource
-from tests.service.conftest import MakeSettings, settings_for
-from tests.service.valkey_server import RunningValkey
+from tests.service.conftest import MakeSettings
+from tests.service.valkey_server import RunningValkey, settings_for
 from tests.service.waiting import eventually
 
 
