@@ -35,6 +35,9 @@ OWNER: Final = "pinnokio:owner"
 # Sorted set of the tasks that have not ended; the score is when maintenance looks at one next (ms since 1970). A task
 # may stand in it after its end, until it is looked at.
 OPEN_TASKS: Final = "pinnokio:tasks:open"
+# Sorted set of `{company}:{collection}` whose storage is counted; the score is when maintenance looks whether the count
+# is true (ms since 1970).
+STORAGE_CHECKS: Final = "pinnokio:storage:checks"
 # Sorted set of the processes that hold listeners; the score is until when each is believed alive (ms since 1970).
 LISTENER_HOLDERS: Final = "pinnokio:listeners"
 # How far `python -m service restore-legacy` has come; kept for a day after it was interrupted.
@@ -78,6 +81,21 @@ def task_result(task_id: str) -> str:
 def task_quota(company_id: str, user_id: str) -> str:
     """Hash of a user's open tasks in a company: task id → which start, and until when it counts (ms since 1970)."""
     return f"quota:tasks:{company_id}:{user_id}"
+
+
+def request_quota(company_id: str) -> str:
+    """Sorted set of the LLM requests that a company started within the last hour; the score is when (ms since 1970)."""
+    return f"quota:requests:{company_id}"
+
+
+def storage_quota(company_id: str) -> str:
+    """Hash of what a company's collections take up in Chroma, and of what is reserved (`service.store.storage`)."""
+    return f"quota:storage:{company_id}"
+
+
+def collection_owner(collection_name: str) -> str:
+    """The company whose storage quota a collection counts against: the one that wrote to it first."""
+    return f"quota:collection:{collection_name}"
 
 
 def task_duration(task_type: str) -> str:

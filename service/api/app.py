@@ -67,7 +67,9 @@ class Services:
         legacy, unified, tasks = LegacyRegistry(lane), UnifiedRegistry(lane), TaskStore(self.valkey)
         dual = DualWrite(self.flag, unified)
         load_task_types()
-        task_services = TaskServices.over(settings, self.valkey, lane, self.queue, self.gateways)
+        task_services = TaskServices.over(
+            settings, self.valkey, lane, self.queue, self.gateways, lambda: self.flag.document.quotas
+        )
         starter = TaskStarter(task_services, self.flag)
         own: dict[str, object] = {
             "REGISTRY": RegistryNamespace(lane, legacy, unified, dual, scan=scan),

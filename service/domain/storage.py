@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+MB: Final = 1024**2
 GB: Final = 1024**3
 # Chroma keeps a vector as 32-bit floats.
 VECTOR_ELEMENT_BYTES: Final = 4

@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 
 from service.domain.errors import DependencyUnavailable
-from service.domain.quotas import MAX_TASKS_PER_USER, build_refusal, choose_retry_ms
 from service.domain.tasks import QUEUED, NewTask
 from service.metrics import TASKS_STARTED
 from service.rpc.dual_write import DualWrite
@@ -88,9 +87,10 @@ class TaskStarter:
             return over
         claim = await self._tasks.claim(task)
         if claim.outcome == "taken":
-            await self._quotas.release(task)
+            await self._quotas.take_back(task)
             return _refusal(request, TAKEN)
         if claim.outcome == "running":
+            await self._quotas.take_back(task)
             return _answer(request, claim.celery_task_id, claim.status)
         try:
             await self._queue_claimed(task, claim, request.arguments)
@@ -110,16 +110,23 @@ class TaskStarter:
         return _answer(request, task.celery_task_id, QUEUED)
 
     async def _reserve(self, request: StartRequest, task: NewTask) -> dict[str, Any] | None:
-        """Counts the task against its quota; the answer where that is used up, else None."""
-        if MAX_TASKS_PER_USER not in quotas_of(task.task_type):
+        """Counts the task against its quotas; the answer where one is used up, else None."""
+        refusal = await self._quotas.reserve_all(task, quotas_of(task.task_type))
+        if refusal is None:
             return None
-        limit = await self._quotas.read_limit(MAX_TASKS_PER_USER, task.company_id, self._flag.document.quotas)
-        if await self._quotas.reserve(task, limit):
-            return None
-        retry_ms = choose_retry_ms(await self._tasks.read_mean_duration(task.task_type))
-        log.warning("task_over_quota", task_id=task.task_id, user_id=task.user_id, company_id=task.company_id)
-        error = build_refusal(MAX_TASKS_PER_USER, limit, retry_ms)
-        return NeverRan(_refusal(request, error), retry_after_ms=retry_ms)
+        running = await self._tasks.read(task.task_id)
+        if running is not None and not running.is_ended and running.user_id == task.user_id:
+            # Its own user gets its ids back, whatever else is used up: nothing new is started.
+            return _answer(request, running.celery_task_id or "", running.status)
+        log.warning(
+            "task_over_quota",
+            task_id=task.task_id,
+            user_id=task.user_id,
+            company_id=task.company_id,
+            quota=refusal.quota,
+            limit=refusal.limit,
+        )
+        return NeverRan(_refusal(request, str(refusal)), retry_after_ms=refusal.retry_ms)
 
     async def _queue_claimed(self, task: NewTask, claim: Claim, arguments: Mapping[str, Any]) -> None:
         pipeline = self._valkey.pipeline(transaction=False)
@@ -140,7 +147,7 @@ class TaskStarter:
         try:
             await self._tasks.release(task.task_id, claim.run)
             await self._payloads.delete(task.task_id, claim.run)
-            await self._quotas.release(task)
+            await self._quotas.take_back(task)
             await self._unified.remove_active_task(task.user_id, task.company_id, task.task_id)
         except VALKEY_FAULTS as fault:
             log.error("task_claim_not_given_back", task_id=task.task_id, error=repr(fault))

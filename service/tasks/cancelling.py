@@ -41,6 +41,7 @@ class TaskCanceller:
         log.info("task_cancelled", task_id=task_id, user_id=entry.user_id, outcome=cancelling.outcome)
         if cancelling.outcome == "cancelled":
             await tell_late(self._services, entry, cancelling.fence)
+            await self._services.quotas.take_back(entry)
             return _success(task_id, CANCELLED)
         return await self._confirm(entry)
 

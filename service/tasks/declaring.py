@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 from contract.queues import TASK_TYPES, celery_name, queue_of, task_type_of
 from service.domain.quotas import MAX_TASKS_PER_USER
+from service.domain.unified import QUOTAS
+from service.store.storage import Reservation
 from service.tasks.services import Services
 
 Arguments = dict[str, Any]
@@ -44,6 +46,12 @@ class TaskContext(Protocol):
 
     async def step_done(self, name: str, percent: int, data: dict[str, Any] | None = None) -> None:
         """Tells registry and user that a step is done, and how far the task is (0-100)."""
+
+    async def reserve_storage(self, collection_name: str, size_bytes: int) -> Reservation:
+        """Keeps bytes of the company's storage quota for a collection; `async with` releases what was not spent.
+
+        Raises TaskFailure where the quota is used up. After each write say what it added: `reservation.spend(bytes)`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +104,14 @@ def task_type(
 
     `queue` and `max_duration_s`: of a type that `contract.queues` does not know; default `default` and 3,600 s.
     `preload`: modules that it needs and other types do not. Workers of its queue import them once, before they fork;
-    nobody else ever does. `quotas`: those that a start counts against.
-    Raises ValueError for what cannot be: a second declaration, a method that another type has.
+    nobody else ever does. `quotas`: those that a start counts against (`service.domain.quotas`).
+    Raises ValueError for what cannot be: a second declaration, a method that another type has, an unknown quota.
     """
     known = task_type_of(name)
     if name in TASK_TYPES and (queue or max_duration_s):
         raise ValueError(f"queue and limit of {name} stand in contract.queues")
+    if unknown := set(quotas) - QUOTAS.keys():
+        raise ValueError(f"{name}: there is no quota {', '.join(sorted(unknown))}, only {', '.join(QUOTAS)}")
 
     def declare(handler: Handler) -> Handler:
         _refuse_second(name, starts or {})

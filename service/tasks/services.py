@@ -12,10 +12,12 @@ from service.settings import Settings
 from service.store.client import Valkey, connect
 from service.store.events import EventStore
 from service.store.lane import Lane
+from service.store.limits import Limits, OfService
 from service.store.payloads import PayloadStore
 from service.store.queue import TaskQueue
 from service.store.quotas import QuotaStore
 from service.store.recovery import RecoveryStore
+from service.store.storage import StorageStore
 from service.store.tasks import TaskStore
 from service.store.unified import UnifiedRegistry
 
@@ -59,7 +61,9 @@ class Services:
     events: EventStore
     unified: UnifiedRegistry
     recovery: RecoveryStore
+    limits: Limits
     quotas: QuotaStore
+    storage: StorageStore
     queue: TaskQueue
     gateways: Gateways
 
@@ -70,8 +74,18 @@ class Services:
         return cls.over(settings, valkey, Lane(settings.valkey), TaskQueue(settings), Gateways.open(settings))
 
     @classmethod
-    def over(cls, settings: Settings, valkey: Valkey, lane: Lane, queue: TaskQueue, gateways: Gateways) -> "Services":
-        """Stores over clients that somebody else closes."""
+    def over(
+        cls,
+        settings: Settings,
+        valkey: Valkey,
+        lane: Lane,
+        queue: TaskQueue,
+        gateways: Gateways,
+        quotas_of_service: OfService | None = None,
+    ) -> "Services":
+        """Stores over clients that somebody else closes. `quotas_of_service` None: they are read from Valkey."""
+        limits = Limits(valkey, quotas_of_service)
+        storage = StorageStore(valkey, limits)
         return cls(
             settings=settings,
             worker_id=f"{worker_name(settings)}:{os.getpid()}",
@@ -81,7 +95,9 @@ class Services:
             payloads=PayloadStore(valkey),
             events=EventStore(valkey, settings),
             unified=UnifiedRegistry(lane),
-            quotas=QuotaStore(valkey),
+            limits=limits,
+            quotas=QuotaStore(valkey, limits, storage),
+            storage=storage,
             recovery=RecoveryStore(valkey, settings.celery_key_prefix),
             queue=queue,
             gateways=gateways,

@@ -15,11 +15,13 @@ import msgspec
 import structlog
 
 from contract import keys
+from service.domain.errors import QuotaExceeded
 from service.domain.events import TASK_PROGRESS, Event
 from service.domain.progress import Step, build_progress, estimate_completion
 from service.domain.tasks import PROCESSING, STARTED, TaskEntry
 from service.store.client import VALKEY_FAULTS
 from service.store.payloads import parse as parse_payload
+from service.store.storage import Reservation
 from service.store.tasks import Begun, Fence, parse_begun, parse_fields
 from service.tasks.declaring import Arguments, TaskFailure, TaskKind
 from service.tasks.ending import Ending, end_run, ending_of_lost, patiently, tell_late
@@ -94,14 +96,14 @@ async def _take_up(kind: TaskKind, task_id: str, run: int, services: Services, h
 
 
 async def _work(run: "Run", arguments: Arguments | None, bridge: Bridge) -> None:
-    """Cases of a failure in order: arguments gone; the handler's own word; the soft limit; cancelled; anything
-    unexpected."""
+    """Cases of a failure in order: arguments gone; the handler's own word or a quota's; the soft limit; cancelled;
+    anything unexpected."""
     if arguments is None:
         await run.fail(LOST_ARGUMENTS)
         return
     try:
         result = await bridge.with_lease(_call(run, arguments), run.fence, run.kind.max_duration_s + keys.TASK_GRACE_S)
-    except TaskFailure as failure:
+    except (TaskFailure, QuotaExceeded) as failure:
         await run.fail(str(failure))
     except TimeIsUp:
         log.warning("task_over_its_limit", duration_s=run.duration_s)
@@ -186,6 +188,16 @@ class Run:
             return
         if not is_ours:
             raise Superseded
+
+    async def reserve_storage(self, collection_name: str, size_bytes: int) -> Reservation:
+        """As TaskContext says it. A task holds it under its own id, so that its next attempt takes it over."""
+        held_s = self.kind.max_duration_s + keys.TASK_GRACE_S
+        try:
+            return await self._services.storage.reserve(
+                self.company_id, collection_name, size_bytes, holder=f"task:{self.task_id}", held_s=held_s
+            )
+        except QuotaExceeded as refusal:
+            raise TaskFailure(str(refusal)) from None
 
     async def complete(self, result: dict[str, Any]) -> None:
         await self._end(Ending(self._step, result=result, duration_s=self.duration_s, resources=self._resources()))

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 
+from service.domain.quotas import MAX_LLM_REQUESTS_PER_HOUR, MAX_TASKS_PER_USER, STORAGE_LIMIT_MB
 from service.settings import Settings
 from service.tasks.declaring import Arguments, Result, TaskContext, TaskFailure, load_task_types, task_type
 from service.worker.main import run_worker
@@ -65,6 +66,22 @@ async def fail(context: TaskContext, arguments: Arguments) -> Result:
     if arguments.get("clearly"):
         raise TaskFailure("the input is wrong: send another")
     raise KeyError("a bug")
+
+
+@task_type("test_request", quotas=(MAX_TASKS_PER_USER, MAX_LLM_REQUESTS_PER_HOUR))
+async def request(context: TaskContext, _: Arguments) -> Result:
+    """As a turn of a conversation: it counts as a request."""
+    return {"task_id": context.task_id}
+
+
+@task_type("test_store", quotas=(STORAGE_LIMIT_MB,))
+async def store(context: TaskContext, arguments: Arguments) -> Result:
+    """Reserves storage, writes half of it, waits where it is told to."""
+    async with await context.reserve_storage("texts", arguments["size_bytes"]) as storage:
+        await storage.spend(arguments["size_bytes"] // 2)
+        if "die" in arguments and await context.services.valkey.incr(gate(context.task_id)) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return {"stored": arguments["size_bytes"] // 2}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,121 @@
+"""Counts what a company's collections take up in Chroma against its storage quota: `quota:storage:{company}`.
+
+Whoever writes reserves first (one script on that key), says what each write really added, and releases the rest. A
+reservation whose process died counts until its time is over; maintenance then measures the collection anew, as it does
+with one that nobody has measured yet. A collection counts for the company that wrote to it first.
+"""
+
+import time
+from types import TracebackType
+from typing import Any, Final
+
+from contract import keys
+from service.domain.quotas import STORAGE_LIMIT_MB, Refusal, choose_storage_retry_ms
+from service.domain.storage import MB
+from service.store.client import Valkey
+from service.store.limits import Limits
+from service.store.scripts import script
+
+_RESERVE: Final = script("storage_reserve")
+_SPEND: Final = script("storage_spend")
+_HELD: Final = "held:"
+# A task holds for as long as it may run; whoever else reserves writes at once.
+HELD_S: Final = 300
+
+
+class Reservation:
+    """Bytes that are kept for a collection. As a context manager it releases what is left at the end."""
+
+    def __init__(self, store: "StorageStore", company_id: str, collection_name: str, holder: str) -> None:
+        self._store = store
+        self.company_id = company_id
+        self.collection_name = collection_name
+        self.holder = holder
+        self._spendings = 0
+
+    async def spend(self, added_bytes: int) -> None:
+        """Counts what a write really added to the collection (negative: it got smaller)."""
+        self._spendings += 1
+        await self._store.spend(
+            self.company_id, self.collection_name, added_bytes, holder=self.holder, number=self._spendings
+        )
+
+    async def release(self) -> None:
+        """What is left counts no more; harmless to repeat."""
+        await self._store.release(self.company_id, self.holder)
+
+    async def __aenter__(self) -> "Reservation":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.release()
+
+
+class StorageStore:
+    """Reserves, counts and releases; every method raises redis-py's errors."""
+
+    def __init__(self, valkey: Valkey, limits: Limits) -> None:
+        self._valkey = valkey
+        self._limits = limits
+
+    async def owner_of(self, collection_name: str, company_id: str | None) -> str | None:
+        """The company that a collection counts for: its first writer's, else `company_id`, which it is from now on.
+
+        None: nobody's, and none is given.
+        """
+        key = keys.collection_owner(collection_name)
+        owner: Any = None
+        if company_id is None:
+            owner = await self._valkey.get(key)
+        else:
+            owner = await self._valkey.set(key, company_id, nx=True, get=True)
+        return owner.decode() if owner else company_id
+
+    async def reserve(
+        self, company_id: str, collection_name: str, size_bytes: int, *, holder: str, held_s: int = HELD_S
+    ) -> Reservation:
+        """Keeps bytes for `held_s` at most; `holder` names who does, and its second reservation replaces the first.
+
+        Raises QuotaExceeded.
+        """
+        owner = await self.owner_of(collection_name, company_id) or company_id
+        limit = await self._limits.read(STORAGE_LIMIT_MB, owner)
+        words = (holder, collection_name, str(size_bytes), str(limit * MB), str(held_s * 1000))
+        is_reserved, held, *rest = await self._valkey.eval(_RESERVE, 1, keys.storage_quota(owner), *words)
+        if not is_reserved:
+            retry_ms = choose_storage_retry_ms(rest[0] if rest[0] >= 0 else None)
+            raise Refusal(STORAGE_LIMIT_MB, limit, retry_ms, held=held, needed=size_bytes).error()
+        until_ms, is_to_be_measured = rest
+        look_ms = round(time.time() * 1000) if is_to_be_measured else until_ms
+        await self._valkey.zadd(keys.STORAGE_CHECKS, {f"{owner}:{collection_name}": look_ms}, lt=True)
+        return Reservation(self, owner, collection_name, holder)
+
+    async def spend(
+        self, company_id: str, collection_name: str, added_bytes: int, *, holder: str = "", number: int = 0
+    ) -> int:
+        """Counts what a collection gained, or lost by a deletion; the bytes that it holds now."""
+        words = (holder, collection_name, str(added_bytes), str(number))
+        return int(await self._valkey.eval(_SPEND, 1, keys.storage_quota(company_id), *words))
+
+    async def release(self, company_id: str, holder: str) -> None:
+        await self._valkey.hdel(keys.storage_quota(company_id), _HELD + holder)
+
+    async def read_held(self, company_id: str) -> int:
+        """Bytes that count for a company now: what its collections take up, and what is reserved."""
+        fields: dict[Any, Any] = await self._valkey.hgetall(keys.storage_quota(company_id))
+        now_ms = time.time() * 1000
+        held = 0
+        for name, value in fields.items():
+            size, until_ms, *_ = value.split()
+            if not name.startswith(_HELD.encode()) or int(until_ms) > now_ms:
+                held += int(size)
+        return held
+
+    async def find_full(self, company_id: str, limit_mb: int) -> Refusal | None:
+        """A refusal where nothing more can be kept: whoever starts a task is told before it waits in a queue."""
+        held = await self.read_held(company_id)
+        if held < limit_mb * MB:
+            return None
+        return Refusal(STORAGE_LIMIT_MB, limit_mb, choose_storage_retry_ms(None), held=held)
