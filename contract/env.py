@@ -34,6 +34,12 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("LISTENERS_REDIS_PASSWORD", None, "Valkey password; unset or empty: no login.", secret=True),
     Variable("LISTENERS_REDIS_TLS", "false", "Valkey is behind TLS."),
     Variable("LISTENERS_REDIS_TLS_VERIFY", "true", "The certificate of Valkey is checked."),
+    Variable(
+        "LISTENERS_REDIS_TLS_CA_FILE",
+        None,
+        "File with the certificate (PEM) of the authority that signed Valkey's; unset: those that the system trusts.",
+        law=False,
+    ),
     Variable("LISTENERS_REDIS_DB", "0", "Valkey database; 0 is the only one in cluster mode."),
     Variable("USE_LOCAL_REDIS", "false", "127.0.0.1:6379 without TLS or password, whatever else is set."),
     Variable("LISTENERS_SERVICE_TOKEN", None, "Bearer token of /rpc and /debug; unset: no auth.", secret=True),
@@ -56,6 +62,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("CHROMA_HOST", None, "Chroma host."),
     Variable("CHROMA_PORT", "8000", "Chroma port."),
     Variable("CHROMA_SSL", "false", "Chroma is behind TLS."),
+    Variable("CHROMA_TOKEN", None, "Token that Chroma asks for.", secret=True, law=False),
     Variable("OPENAI_API_KEY", None, "Key of the OpenAI-compatible endpoint.", secret=True),
     Variable("OPENAI_BASE_URL", None, "Base URL of the OpenAI-compatible endpoint."),
     Variable("EMBEDDINGS_MODEL", "text-embedding-ada-002", "Model that makes the vectors in Chroma.", law=False),
@@ -69,6 +76,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable(
         "WORKER_METRICS_PORT", "9540", "TCP port where a worker answers scrapes of its figures; 0: none.", law=False
     ),
+    Variable("FLOWER_BASIC_AUTH", None, "user:password of Flower's page.", secret=True, law=False),
     Variable("BEAT_SCHEDULE_FILE", "/tmp/pinnokio-beat-schedule", "Where beat keeps its last runs.", law=False),
     Variable("TASK_ROUTES", "", "Task types on other queues: type=queue,…", law=False),
     Variable(

@@ -22,10 +22,20 @@ ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 # a pod was started with.
 ANNOTATION_APPLIED: Final = "pinnokio.io/applied"
 ANNOTATION_SECRET: Final = "pinnokio.io/secret"
+# The same for Flower's generated login.
+ANNOTATION_LOGIN: Final = "pinnokio.io/login"
 
 FIELD_MANAGER: Final = "pinnokio-operator"
+# Holds a Deployment's number of pods while it passes from us to an autoscaler.
+REPLICAS_MANAGER: Final = "pinnokio-operator-replicas"
 API_PORT: Final = 8090
 VALKEY_PORT: Final = 6379
+WORKER_METRICS_PORT: Final = 9540
+FLOWER_PORT: Final = 5555
+# The operator's pod carries it, so that a NetworkPolicy can let it in.
+LABEL_ROLE: Final = "pinnokio.io/role"
+ROLE_OPERATOR: Final = "operator"
 TOKEN_KEY: Final = "token"
+FLOWER_KEY: Final = "flower"
 VALKEY_PASSWORD_KEY: Final = "valkey-password"
 FLAG_KEY: Final = "flag.json"

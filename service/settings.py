@@ -15,7 +15,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ValkeySettings:
-    """Where Valkey is. `password` None: no login."""
+    """Where Valkey is. `password` None: no login. `tls_ca_file` None: the authorities that the system trusts."""
 
     host: str
     port: int
@@ -23,6 +23,7 @@ class ValkeySettings:
     tls: bool
     tls_verify: bool
     password: str | None = field(repr=False)
+    tls_ca_file: str | None = None
 
     @property
     def url(self) -> str:
@@ -32,11 +33,12 @@ class ValkeySettings:
 
 @dataclass(frozen=True, slots=True)
 class ChromaSettings:
-    """Where Chroma is. `host` None: there is none."""
+    """Where Chroma is. `host` None: there is none. `token` None: it asks for none."""
 
     host: str | None
     port: int
     tls: bool
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ def _valkey(read: "_Reader") -> ValkeySettings:
         tls=read.flag("LISTENERS_REDIS_TLS"),
         tls_verify=read.flag("LISTENERS_REDIS_TLS_VERIFY"),
         password=read.optional("LISTENERS_REDIS_PASSWORD"),
+        tls_ca_file=read.optional("LISTENERS_REDIS_TLS_CA_FILE"),
     )
 
 
@@ -172,7 +175,9 @@ def _chroma(read: "_Reader") -> ChromaSettings:
     # Today's task definitions write None for "not set", in all three.
     if host is None or host == "None":
         return ChromaSettings(None, 0, tls=False)
-    return ChromaSettings(host, read.number("CHROMA_PORT"), tls=read.flag("CHROMA_SSL"))
+    return ChromaSettings(
+        host, read.number("CHROMA_PORT"), tls=read.flag("CHROMA_SSL"), token=read.optional("CHROMA_TOKEN")
+    )
 
 
 def _openai(read: "_Reader") -> OpenAiSettings:

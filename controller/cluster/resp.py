@@ -67,7 +67,8 @@ class RespConnection:
         return answers
 
     def close(self) -> None:
-        self._writer.close()
+        """At once: no answer is waited for, and TLS's farewell would outlive whoever closes."""
+        self._writer.transport.abort()
 
     async def _read_answer(self) -> object:
         while True:

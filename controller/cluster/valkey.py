@@ -6,7 +6,9 @@ Each user of it (the flag, the queues) has connections of its own, so that none 
 import asyncio
 import base64
 import logging
+import math
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,12 +22,15 @@ from controller.model.service import ServiceKey
 
 # A Valkey next door answers within a millisecond; a reconcile does not wait for one that does not.
 TIMEOUT_S: Final = 1.5
+# A Valkey that is away is asked again every second or two; the API server is not, for the password to ask it with.
+SECRET_KEPT_S: Final = 30.0
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a PinnokioService's Valkey is. `password` or `password_ref`: at most one; neither: no login."""
+    """Where a PinnokioService's Valkey is. `password` or `password_ref`: at most one; neither: no login. `ca_ref`: the
+    certificate of the authority that signed its own; None: those that the system trusts."""
 
     host: str
     port: int
@@ -33,6 +38,7 @@ class Endpoint:
     tls_verify: bool = True
     password: str | None = field(default=None, repr=False)
     password_ref: KeyRef | None = None
+    ca_ref: KeyRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class ValkeyConnections:
         self._api = api
         self._connections: dict[ServiceKey, _Connection] = {}
         self._turns: dict[ServiceKey, asyncio.Lock] = {}
+        # Values of Secrets, and when each was read.
+        self._secrets: dict[tuple[ServiceKey, KeyRef], tuple[float, str | None]] = {}
 
     async def call(self, key: ServiceKey, endpoint: Endpoint, *command: str | int | bytes) -> object:
         """The answer to one command. Raises ValkeyUnavailable."""
@@ -69,6 +77,7 @@ class ValkeyConnections:
 
     def forget(self, key: ServiceKey) -> None:
         self._turns.pop(key, None)
+        self._secrets = {known: value for known, value in self._secrets.items() if known[0] != key}
         self._drop(key)
 
     def close(self) -> None:
@@ -97,27 +106,39 @@ class ValkeyConnections:
             connection.resp.close()
 
     async def _open(self, key: ServiceKey, endpoint: Endpoint) -> RespConnection:
-        password = await self._password(key, endpoint)
-        return await RespConnection.open(endpoint.host, endpoint.port, _build_tls(endpoint), password, TIMEOUT_S)
+        password = endpoint.password
+        if endpoint.password_ref:
+            password = await self._read_secret(key, endpoint.password_ref)
+        authority = await self._read_secret(key, endpoint.ca_ref) if endpoint.tls and endpoint.ca_ref else None
+        tls = _build_tls(endpoint, authority)
+        return await RespConnection.open(endpoint.host, endpoint.port, tls, password, TIMEOUT_S)
 
-    async def _password(self, key: ServiceKey, endpoint: Endpoint) -> str | None:
-        ref = endpoint.password_ref
-        if ref is None:
-            return endpoint.password
+    async def _read_secret(self, key: ServiceKey, ref: KeyRef) -> str | None:
+        """None: it is not there, and need not be. Raises ValkeyUnavailable."""
+        read_at, value = self._secrets.get((key, ref), (-math.inf, None))
+        if time.monotonic() - read_at < SECRET_KEPT_S:
+            return value
         try:
             secret = await self._api.get(SECRET, key.namespace, ref.name)
         except OperatorError as error:
-            raise ValkeyUnavailable(f"password of Valkey of {key}: {error}") from error
+            raise ValkeyUnavailable(f"Secret {ref.name} for Valkey of {key}: {error}") from error
         encoded = ((secret or {}).get("data") or {}).get(ref.key)
         if encoded is None and not ref.optional:
             raise ValkeyUnavailable(f"Secret {ref.name} of {key} has no key {ref.key}: create it")
-        return base64.b64decode(encoded).decode() if encoded else None
+        value = base64.b64decode(encoded).decode() if encoded else None
+        self._secrets[key, ref] = (time.monotonic(), value)
+        return value
 
 
-def _build_tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+def _build_tls(endpoint: Endpoint, authority: str | None) -> ssl.SSLContext | None:
+    """Raises ValkeyUnavailable where the authority is no certificate."""
     if not endpoint.tls:
         return None
-    context = ssl.create_default_context()
+    try:
+        context = ssl.create_default_context(cadata=authority)
+    except ssl.SSLError as error:
+        name = endpoint.ca_ref.name if endpoint.ca_ref else ""
+        raise ValkeyUnavailable(f"Secret {name} holds no certificate in PEM: correct it ({error})") from error
     if not endpoint.tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

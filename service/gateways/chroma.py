@@ -191,6 +191,10 @@ class Chroma:
         name = f"[{host}]" if ":" in host else host
         return aiohttp.ClientSession(
             f"{'https' if settings.tls else 'http'}://{name}:{settings.port}",
+            # Servers up to 0.6 ask for the first or the second, as they were told; Chroma Cloud for the second.
+            headers={"Authorization": f"Bearer {settings.token}", "X-Chroma-Token": settings.token}
+            if settings.token
+            else None,
             timeout=aiohttp.ClientTimeout(total=ANSWER_LIMIT_S, sock_connect=CONNECT_LIMIT_S),
             connector=aiohttp.TCPConnector(limit=CONNECTIONS),
         )

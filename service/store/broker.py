@@ -3,12 +3,12 @@
 Both sides must agree on the key prefix and the visibility timeout, or one side's messages are lost to the other.
 """
 
-import ssl
 from typing import Any
 from urllib.parse import quote
 
 from contract.queues import OTHER_MAX_DURATION_S
 from service.settings import Settings, ValkeySettings
+from service.store.client import tls_options
 
 # Any worker gives messages back that were unacknowledged for this long, whichever queue they are of: it must be above
 # the longest hard limit of any task, or a long one is started a second time while it runs.
@@ -43,9 +43,5 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
     }
     if settings.valkey.tls:
         # A dict, not True: with True redis-py is left to guess, and the old service failed to send.
-        verify = ssl.CERT_REQUIRED if settings.valkey.tls_verify else ssl.CERT_NONE
-        configuration["broker_use_ssl"] = {
-            "ssl_cert_reqs": verify,
-            "ssl_check_hostname": settings.valkey.tls_verify,
-        }
+        configuration["broker_use_ssl"] = tls_options(settings.valkey)
     return configuration

@@ -80,7 +80,8 @@ async def end_tasks(*tasks: "asyncio.Task[Any]") -> None:
 def tls_options(settings: ValkeySettings) -> dict[str, Any]:
     """TLS options of redis-py's connections; without verification neither name nor chain is checked."""
     if settings.tls_verify:
-        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
+        authority = {"ssl_ca_certs": settings.tls_ca_file} if settings.tls_ca_file else {}
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True, **authority}
     return {"ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
 
 
@@ -88,7 +89,7 @@ def tls_context(settings: ValkeySettings) -> ssl.SSLContext | None:
     """The same for a connection of our own; None: no TLS."""
     if not settings.tls:
         return None
-    context = ssl.create_default_context()
+    context = ssl.create_default_context(cafile=settings.tls_ca_file)
     if not settings.tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -41,6 +41,22 @@ async def test_a_task_runs_behind_tls_and_a_password(locked_valkey: RunningValke
                 assert (await user.events_until_end("doc_analysis_job1"))[-1]["payload"]["status"] == "completed"
 
 
+async def test_a_task_runs_behind_a_certificate_of_an_authority_of_ones_own(
+    locked_valkey: RunningValkey, tmp_path: Path
+) -> None:
+    with tls_front(locked_valkey.port, tmp_path) as port:
+        environ = {
+            "LISTENERS_REDIS_PORT": str(port),
+            "LISTENERS_REDIS_PASSWORD": PASSWORD,
+            "LISTENERS_REDIS_TLS": "true",
+            "LISTENERS_REDIS_TLS_CA_FILE": str(tmp_path / "certificate.pem"),
+        }
+        with running_worker(locked_valkey, tmp_path, **environ):
+            async with listening_user("u1", locked_valkey, **environ) as user:
+                await user.rpc.start_document_analysis("u1", {"content": "Total: 12.00 EUR"}, "job1")
+                assert (await user.events_until_end("doc_analysis_job1"))[-1]["payload"]["status"] == "completed"
+
+
 async def test_a_certificate_that_cannot_be_verified_is_refused(locked_valkey: RunningValkey, tmp_path: Path) -> None:
     with tls_front(locked_valkey.port, tmp_path) as port:
         async with listening_user("u1", locked_valkey) as user:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import ipaddress
 import ssl
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(folder: Path) -> Path:
-    """A self-signed certificate of another name, with its key, in one file."""
+    """A self-signed certificate of 127.0.0.1 and `valkey.test`, with its key, in one file. Nobody knows who signed it
+    but who is given it as an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "valkey.test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -27,6 +29,12 @@ def write_certificate(folder: Path) -> Path:
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName("valkey.test"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )
     file = folder / "certificate.pem"

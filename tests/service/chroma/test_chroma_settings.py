@@ -16,8 +16,8 @@ from service.settings import ChromaSettings, OpenAiSettings, Settings
         ),
         pytest.param({"CHROMA_HOST": "chroma"}, ChromaSettings("chroma", 8000, tls=False), id="host alone"),
         pytest.param(
-            {"CHROMA_HOST": "chroma", "CHROMA_PORT": "443", "CHROMA_SSL": "True"},
-            ChromaSettings("chroma", 443, tls=True),
+            {"CHROMA_HOST": "chroma", "CHROMA_PORT": "443", "CHROMA_SSL": "True", "CHROMA_TOKEN": "word"},
+            ChromaSettings("chroma", 443, tls=True, token="word"),
             id="all",
         ),
     ],
@@ -31,6 +31,8 @@ def test_the_model_of_production_is_the_default() -> None:
 
 
 def test_the_key_is_not_shown() -> None:
-    settings = Settings.from_env({"OPENAI_API_KEY": "some-key", "EMBEDDINGS_MODEL": "other"})
+    settings = Settings.from_env(
+        {"OPENAI_API_KEY": "some-key", "EMBEDDINGS_MODEL": "other", "CHROMA_HOST": "h", "CHROMA_TOKEN": "some-key"}
+    )
     assert settings.openai.embeddings_model == "other"
     assert "some-key" not in repr(settings)

@@ -6,6 +6,8 @@ import sys
 import uuid
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from service.domain.errors import DependencyRefused, DependencyUnavailable
 from service.domain.vectors import Documents
@@ -140,6 +142,25 @@ async def test_a_chroma_that_hangs_ends_with_the_limit(embeddings: Embeddings, m
             writer.close()
         server.close()
         await server.wait_closed()
+
+
+@pytest.mark.parametrize("token", [None, "some-token"])
+async def test_a_token_is_sent_with_every_request(token: str | None) -> None:
+    heard: list[tuple[str | None, str | None]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        heard.append((request.headers.get("Authorization"), request.headers.get("X-Chroma-Token")))
+        return web.json_response({"nanosecond heartbeat": 1})
+
+    app = web.Application()
+    app.router.add_get("/api/v2/heartbeat", answer)
+    async with TestServer(app) as server:
+        client = Chroma(ChromaSettings("127.0.0.1", server.port or 0, tls=False, token=token))
+        try:
+            await client.heartbeat()
+        finally:
+            await client.close()
+    assert heard == [(f"Bearer {token}", token) if token else (None, None)]
 
 
 async def test_a_server_that_is_no_chroma_is_said(embeddings: Embeddings, openai: OpenAiServer) -> None:
