@@ -15,6 +15,8 @@ class SettingsError(OperatorError):
 class Settings:
     """`namespaces` empty: all of them, with the rights for it.
 
+    `place`: the namespace of the operator's pod; None: it runs outside the cluster. `lease`: name of the Lease, in that
+    namespace, that lets one of several operators act; None: there is no other.
     `resync`: how often each PinnokioService is looked at again without anything having changed, from the caches.
     """
 
@@ -24,10 +26,18 @@ class Settings:
     metrics_port: int
     resync: timedelta
     instance: str
+    place: str | None = None
+    lease: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """WATCH_NAMESPACES (a,b), LOG_LEVEL, PROBE_PORT, METRICS_PORT, RESYNC_S, POD_NAME. Raises SettingsError."""
+        """WATCH_NAMESPACES (a,b), LOG_LEVEL, PROBE_PORT, METRICS_PORT, RESYNC_S, POD_NAME, POD_NAMESPACE, LEASE_NAME.
+
+        Raises SettingsError.
+        """
+        place, lease = (environ.get(name, "").strip() or None for name in ("POD_NAMESPACE", "LEASE_NAME"))
+        if lease and not place:
+            raise SettingsError("LEASE_NAME needs POD_NAMESPACE, the namespace of the Lease: set it")
         names = (word.strip() for word in environ.get("WATCH_NAMESPACES", "").split(","))
         return cls(
             namespaces=tuple(sorted({name for name in names if name})),
@@ -36,6 +46,8 @@ class Settings:
             metrics_port=_number(environ, "METRICS_PORT", 8081),
             resync=timedelta(seconds=_number(environ, "RESYNC_S", 600)),
             instance=environ.get("POD_NAME", "").strip() or "local",
+            place=place,
+            lease=lease,
         )
 
 

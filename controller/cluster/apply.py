@@ -5,12 +5,12 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from contract.kubernetes import ANNOTATION_DELETION_COST
+from contract.kubernetes import ANNOTATION_DELETION_COST, REPLICAS_MANAGER
 from controller.cluster.client import KubernetesApi
 from controller.cluster.store import Store
 from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound, ApiRefused
-from controller.model.kinds import POD, SERVICE_RESOURCE
+from controller.model.kinds import DEPLOYMENT, POD, SERVICE_RESOURCE
 from controller.model.observed import ObjectRef, ObservedObject, Refusal
 from controller.model.service import PinnokioService, ServiceKey
 from controller.model.status import Status
@@ -42,12 +42,21 @@ class Applier:
         )
 
     async def apply(
-        self, key: ServiceKey, ref: ObjectRef, manifest: JsonObject, removal: JsonObject | None, *, is_scale: bool
+        self,
+        key: ServiceKey,
+        ref: ObjectRef,
+        manifest: JsonObject,
+        removal: JsonObject | None = None,
+        *,
+        is_scale: bool = False,
+        given_away: int | None = None,
     ) -> Refusal | None:
-        """None: done. Raises what a later try may mend."""
+        """None: done. Raises what a later try may mend. `given_away`: replicas that an autoscaler sets from now."""
         try:
             if removal is not None:
                 await self.api.patch(ref.kind, key.namespace, ref.name, removal)
+            if given_away is not None:
+                await self._give_away_replicas(manifest, given_away)
             answer = await self.api.apply(manifest)
         except ApiRefused as error:
             log.warning("%s of %s was refused: %s", ref, key, error)
@@ -57,9 +66,18 @@ class Applier:
         unscaled = self.unscaled.setdefault(key, {})
         if is_scale:
             unscaled.setdefault(ref, int(answer["metadata"]["generation"]) - 1)
+        elif ref.kind is DEPLOYMENT and "replicas" not in manifest["spec"]:
+            # Whatever comes after is the autoscaler's, which changes nothing but the number.
+            unscaled[ref] = int(answer["metadata"]["generation"])
         else:
             unscaled.pop(ref, None)
         return None
+
+    async def _give_away_replicas(self, manifest: JsonObject, replicas: int) -> None:
+        """Another field manager holds the number as it is, until the autoscaler writes its own."""
+        meta = {name: manifest["metadata"][name] for name in ("name", "namespace")}
+        held = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": meta}
+        await self.api.apply(held | {"spec": {"replicas": replicas}}, manager=REPLICAS_MANAGER)
 
     async def remove(self, key: ServiceKey, seen: ObservedObject) -> None:
         self.settled.get(key, {}).pop(seen.ref, None)

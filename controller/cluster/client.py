@@ -16,7 +16,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from contract.kubernetes import FIELD_MANAGER
 from controller.model.base import JsonObject
 from controller.model.errors import ApiConflict, ApiExpired, ApiNotFound, ApiRefused, ApiUnavailable, OperatorError
-from controller.model.kinds import EVENT, Kind, kind_of
+from controller.model.kinds import Kind, kind_of
 
 REQUEST_TIMEOUT_S: Final = 30
 # The API server sends a bookmark about each minute: a watch without one for this long is dead.
@@ -85,12 +85,12 @@ class KubernetesApi:
             except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
                 raise ApiUnavailable(f"watch of {kind.plural} broke off: {_words(error)}") from error
 
-    async def apply(self, document: JsonObject) -> JsonObject:
+    async def apply(self, document: JsonObject, manager: str = FIELD_MANAGER) -> JsonObject:
         """Server-side apply; fields of ours that others changed are taken back."""
-        return await self._apply(document, "")
+        return await self._apply(document, "", manager)
 
     async def apply_status(self, document: JsonObject) -> JsonObject:
-        return await self._apply(document, "/status")
+        return await self._apply(document, "/status", FIELD_MANAGER)
 
     async def patch(self, kind: Kind, namespace: str, name: str, patch: JsonObject) -> JsonObject:
         """Strategic merge patch."""
@@ -110,10 +110,15 @@ class KubernetesApi:
         except (ApiNotFound, ApiConflict):
             return
 
-    async def create_event(self, namespace: str, document: JsonObject) -> None:
-        await self._request("post", _path(EVENT, namespace), body=document)
+    async def create(self, kind: Kind, namespace: str, document: JsonObject) -> JsonObject:
+        """Raises ApiConflict where it is there already."""
+        return await self._request("post", _path(kind, namespace), body=document)
 
-    async def _apply(self, document: JsonObject, subresource: str) -> JsonObject:
+    async def replace(self, kind: Kind, namespace: str, name: str, document: JsonObject) -> JsonObject:
+        """The whole object, at the version that the document names. Raises ApiConflict where it has changed."""
+        return await self._request("put", _path(kind, namespace, name), body=document)
+
+    async def _apply(self, document: JsonObject, subresource: str, manager: str) -> JsonObject:
         kind = kind_of(document["apiVersion"], document["kind"])
         meta = document["metadata"]
         return await self._request(
@@ -121,7 +126,7 @@ class KubernetesApi:
             _path(kind, meta["namespace"], meta["name"]) + subresource,
             body=document,
             content_type="application/apply-patch+yaml",
-            field_manager=FIELD_MANAGER,
+            field_manager=manager,
             force_conflicts=True,
         )
 

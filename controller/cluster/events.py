@@ -49,6 +49,6 @@ class EventWriter:
             },
         }
         try:
-            await self._api.create_event(service.key.namespace, document)
+            await self._api.create(EVENT, service.key.namespace, document)
         except OperatorError as error:
             log.warning("event %s of %s was not written: %s", reason, service.key, error)

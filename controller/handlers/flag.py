@@ -93,6 +93,7 @@ def find_endpoint(
             tls=external.tls.enabled,
             tls_verify=external.tls.verify,
             password_ref=external.password_secret_ref,
+            ca_ref=external.tls.ca_secret_ref,
         )
     name = valkey_name(key)
     store, service = observed.get(STATEFUL_SET, name), observed.get(SERVICE, name)

@@ -67,6 +67,7 @@ class Operator:
             flags=self._flags,
             scaler=self._scaler,
             resync=settings.resync,
+            place=settings.place,
         )
         self._queue = ReconcileQueue(self._reconciler.reconcile, observe=metrics.count_reconcile)
         self._places: tuple[str | None, ...] = settings.namespaces or (None,)

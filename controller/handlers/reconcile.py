@@ -20,7 +20,7 @@ from controller.manifests.target import Target, flag_name, secret_name
 from controller.manifests.types import Manifest
 from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound
-from controller.model.kinds import CONFIG_MAP, SECRET
+from controller.model.kinds import CONFIG_MAP, NETWORK_POLICY, SECRET
 from controller.model.observed import ObjectRef, Observed, Refusal
 from controller.model.service import InvalidSpec, PinnokioService, ServiceKey, parse_service
 from controller.model.spec import PinnokioServiceSpec
@@ -33,11 +33,14 @@ from controller.plan.status import next_status_write, plan_status
 
 # A refused object is tried again: a quota or an admission rule may change without a word to us.
 REFUSED_RETRY: Final = timedelta(seconds=15)
+# What pods wait for, and who may reach them: there before they are.
+FIRST: Final = (SECRET, CONFIG_MAP, NETWORK_POLICY)
 
 
 @dataclass(slots=True)
 class Reconciler:
-    """`services`: the PinnokioServices that were seen last. `written`: when each one's status was written last."""
+    """`services`: the PinnokioServices that were seen last. `written`: when each one's status was written last.
+    `place`: the operator's own namespace; None: it runs outside the cluster."""
 
     services: dict[ServiceKey, JsonObject]
     store: Store
@@ -46,6 +49,7 @@ class Reconciler:
     flags: FlagKeeper
     scaler: Scaler
     resync: timedelta
+    place: str | None = None
     written: dict[ServiceKey, datetime] = field(default_factory=dict)
 
     async def reconcile(self, key: ServiceKey) -> timedelta | None:
@@ -82,7 +86,7 @@ class Reconciler:
         flag = await self.flags.read(service.key, spec, generated, observed)
         document = plan_flag(service.key, spec, [mounted, flag.document])
         workers = self.scaler.follow(service, spec, flag.endpoint, observed)
-        return Target(service.key, service.uid, spec, generated, document, workers), flag
+        return Target(service.key, service.uid, spec, generated, document, workers, self.place), flag
 
     async def _plan(self, service: PinnokioService, target: Target) -> ChildrenPlan:
         """Objects to be created are looked for once more: something of that name may be there without our label."""
@@ -103,7 +107,7 @@ class Reconciler:
 
     async def _apply(self, service: PinnokioService, plan: ChildrenPlan) -> list[Refusal]:
         """Configuration first, since pods wait for it; then the rest at once; then what is left over goes."""
-        first = [change for change in plan.changes if change.ref.kind in (SECRET, CONFIG_MAP)]
+        first = [change for change in plan.changes if change.ref.kind in FIRST]
         rest = [change for change in plan.changes if change not in first]
         refusals = await self._apply_group(service, first)
         left = {*plan.taken, *plan.waiting, *(refusal.ref for refusal in refusals)}
@@ -121,7 +125,12 @@ class Reconciler:
         answers = await asyncio.gather(
             *(
                 self.applier.apply(
-                    service.key, each.ref, each.manifest, each.removal, is_scale=each.cause is Cause.SCALED
+                    service.key,
+                    each.ref,
+                    each.manifest,
+                    each.removal,
+                    is_scale=each.cause is Cause.SCALED,
+                    given_away=each.replicas,
                 )
                 for each in changes
             )

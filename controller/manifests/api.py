@@ -15,21 +15,30 @@ PROGRESS_DEADLINE_S: Final = 300
 
 
 def build_api(target: Target) -> Deployment:
-    return {
+    """The Deployment; its number of pods is the autoscaler's where there is one."""
+    built: Deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": build_metadata(target, target.api_name, API),
         "spec": {
-            "replicas": target.spec.api.replicas,
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
             "selector": build_selector(target, API),
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
             "template": pod.build_template(
-                target, API, _build_container(target), [pod.TMP_VOLUME, pod.build_flag_volume(target)], GRACE_S
+                target,
+                API,
+                _build_container(target),
+                pod.build_volumes(target),
+                GRACE_S,
+                metrics_port=kubernetes.API_PORT,
+                is_spread=True,
             ),
         },
     }
+    if target.spec.api.autoscaling is None:
+        built["spec"]["replicas"] = target.spec.api.replicas
+    return built
 
 
 def build_api_service(target: Target) -> Service:
@@ -47,7 +56,7 @@ def build_api_service(target: Target) -> Service:
 
 def _build_container(target: Target) -> Container:
     spec = target.spec
-    own = {"PORT": str(kubernetes.API_PORT)}
+    own = {"PORT": str(kubernetes.API_PORT), "WS_AUTH": "token" if spec.api.auth.websocket else "none"}
     container: Container = {
         "name": API,
         "image": spec.image,
@@ -82,6 +91,6 @@ def _build_container(target: Target) -> Container:
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": pod.build_container_security(),
-        "volumeMounts": [pod.TMP_MOUNT, pod.FLAG_MOUNT],
+        "volumeMounts": pod.build_mounts(target),
     }
     return container

@@ -13,6 +13,8 @@ from controller.model.spec import QueueSpec
 FLAG_FOLDER: Final = "/etc/pinnokio"
 HEARTBEAT_FILE: Final = "/tmp/pinnokio-heartbeat"
 BEAT_SCHEDULE_FILE: Final = "/tmp/pinnokio-beat-schedule"
+CA_FOLDER: Final = "/etc/pinnokio-valkey"
+CA_FILE: Final = "ca.crt"
 
 
 def build_environment(target: Target, part: str, own: dict[str, str], more: Iterable[SpecEnvVar]) -> list[EnvVar]:
@@ -35,6 +37,7 @@ def build_environment(target: Target, part: str, own: dict[str, str], more: Iter
     variables.append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     variables += _build_valkey(target)
     chosen = {variable.name: variable for variable in (*target.spec.env, *more)}
+    variables += [variable for variable in _build_chroma(target) if variable["name"] not in chosen]
     return variables + [_build_given(variable) for variable in chosen.values()]
 
 
@@ -47,6 +50,11 @@ def build_token(target: Target) -> list[EnvVar]:
     return [_build_secret("LISTENERS_SERVICE_TOKEN", ref)]
 
 
+def build_flower_login(target: Target) -> list[EnvVar]:
+    ref = target.spec.flower.basic_auth_secret_ref or KeyRef(name=target.secret_name, key=kubernetes.FLOWER_KEY)
+    return [_build_secret("FLOWER_BASIC_AUTH", ref)]
+
+
 def build_queue_environment(target: Target, queue: QueueSpec) -> dict[str, str]:
     soft, hard = target.spec.time_limits_s(queue)
     return {
@@ -55,6 +63,7 @@ def build_queue_environment(target: Target, queue: QueueSpec) -> dict[str, str]:
         "CELERY_SOFT_TIME_LIMIT_S": str(soft),
         "CELERY_HARD_TIME_LIMIT_S": str(hard),
         "WORKER_HEARTBEAT_FILE": HEARTBEAT_FILE,
+        "WORKER_METRICS_PORT": str(kubernetes.WORKER_METRICS_PORT),
         "TASK_ROUTES": _build_routes(target),
     }
 
@@ -99,8 +108,19 @@ def _build_valkey(target: Target) -> list[EnvVar]:
         "TLS": _word(external.tls.enabled),
         "TLS_VERIFY": _word(external.tls.verify),
     }
+    if external.tls.ca_secret_ref:
+        where["TLS_CA_FILE"] = f"{CA_FOLDER}/{CA_FILE}"
     login = external.password_secret_ref
     return [*_build_prefixed(where), *([_build_secret("LISTENERS_REDIS_PASSWORD", login)] if login else [])]
+
+
+def _build_chroma(target: Target) -> list[EnvVar]:
+    chroma = target.spec.chroma
+    if chroma is None:
+        return []
+    said = {"CHROMA_HOST": chroma.host, "CHROMA_PORT": str(chroma.port), "CHROMA_SSL": _word(chroma.ssl)}
+    token = [_build_secret("CHROMA_TOKEN", chroma.token_secret_ref)] if chroma.token_secret_ref else []
+    return [*(_build_plain(name, value) for name, value in said.items()), *token]
 
 
 def _build_prefixed(values: dict[str, str]) -> list[EnvVar]:

@@ -3,14 +3,16 @@
 from typing import Final
 
 from contract import kubernetes
-from controller.manifests.environment import FLAG_FOLDER
-from controller.manifests.target import Target, build_labels
+from controller.manifests.environment import CA_FILE, CA_FOLDER, FLAG_FOLDER
+from controller.manifests.target import Target, build_labels, build_selector
 from controller.manifests.types import (
     Container,
     ContainerSecurity,
     Exec,
     PodSecurity,
     PodTemplate,
+    SecretItem,
+    TopologySpread,
     Volume,
     VolumeMount,
 )
@@ -27,11 +29,28 @@ COMMAND: Final = ["python", "-m", "service"]
 TMP_VOLUME: Final[Volume] = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT: Final[VolumeMount] = {"name": "tmp", "mountPath": "/tmp"}
 FLAG_MOUNT: Final[VolumeMount] = {"name": "flag", "mountPath": FLAG_FOLDER, "readOnly": True}
+CA_MOUNT: Final[VolumeMount] = {"name": "valkey-ca", "mountPath": CA_FOLDER, "readOnly": True}
 
 
-def build_flag_volume(target: Target) -> Volume:
-    """The flag document. The whole folder is mounted: kubelet renews it in place, without a restart."""
-    return {"name": "flag", "configMap": {"name": target.flag_name}}
+def build_volumes(target: Target) -> list[Volume]:
+    """Volumes of a part of the service: /tmp, the flag document, the external Valkey's authority where there is one.
+
+    The flag's whole folder is mounted: kubelet renews it in place, without a restart.
+    """
+    volumes: list[Volume] = [TMP_VOLUME, {"name": "flag", "configMap": {"name": target.flag_name}}]
+    external = target.spec.valkey.external
+    if external and external.tls.ca_secret_ref:
+        ref = external.tls.ca_secret_ref
+        item: SecretItem = {"key": ref.key, "path": CA_FILE}
+        volumes.append({"name": CA_MOUNT["name"], "secret": {"secretName": ref.name, "items": [item]}})
+    return volumes
+
+
+def build_mounts(target: Target) -> list[VolumeMount]:
+    """Where those volumes are."""
+    external = target.spec.valkey.external
+    has_authority = external is not None and external.tls.ca_secret_ref is not None
+    return [TMP_MOUNT, FLAG_MOUNT, *([CA_MOUNT] if has_authority else [])]
 
 
 def build_pod_security() -> PodSecurity:
@@ -59,8 +78,14 @@ def build_template(
     volumes: list[Volume],
     grace_s: int,
     queue: str | None = None,
+    *,
+    metrics_port: int | None = None,
+    is_spread: bool = False,
 ) -> PodTemplate:
-    """One container in a restricted pod. A new generated Secret changes an annotation, so that pods restart with it."""
+    """One container in a restricted pod. A new generated Secret changes an annotation, so that pods restart with it.
+
+    `is_spread`: there may be several of it, which `spec.spread` places.
+    """
     template: PodTemplate = {
         "metadata": {"labels": build_labels(target, component, queue)},
         "spec": {
@@ -75,11 +100,38 @@ def build_template(
             "volumes": volumes,
         },
     }
+    annotations = _build_scraping(metrics_port)
     if target.secret:
-        template["metadata"]["annotations"] = {kubernetes.ANNOTATION_SECRET: target.secret.checksum}
+        annotations[kubernetes.ANNOTATION_SECRET] = target.secret.checksum
+    if annotations:
+        template["metadata"]["annotations"] = annotations
+    if is_spread and target.spec.spread.topology_keys:
+        template["spec"]["topologySpreadConstraints"] = _build_spread(target, component, queue)
     if target.spec.image_pull_secrets:
         template["spec"]["imagePullSecrets"] = [{"name": ref.name} for ref in target.spec.image_pull_secrets]
     return template
+
+
+def _build_scraping(port: int | None) -> dict[str, str]:
+    """The annotations by which a Prometheus that discovers pods finds /metrics."""
+    if port is None:
+        return {}
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/path": "/metrics"}
+
+
+def _build_spread(target: Target, component: str, queue: str | None) -> list[TopologySpread]:
+    """Counted within one revision: old pods that go must not push new ones together."""
+    spread = target.spec.spread
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": spread.when_unsatisfiable,
+            "labelSelector": build_selector(target, component, queue),
+            "matchLabelKeys": ["pod-template-hash"],
+        }
+        for key in spread.topology_keys
+    ]
 
 
 def build_resources(given: Resources | None, cpu: str, memory: str, memory_limit: str) -> dict[str, dict[str, str]]:

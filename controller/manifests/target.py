@@ -15,15 +15,20 @@ API: Final = "api"
 WORKER: Final = "worker"
 BEAT: Final = "beat"
 VALKEY: Final = "valkey"
+FLOWER: Final = "flower"
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedSecret:
-    """Values that were generated once (never logged), a word that changes when they do, and the version read."""
+    """Values that were generated once (never logged), a word that changes when they do, and the version read.
+
+    `flower_checksum`: the same for Flower's login alone, so that switching Flower on restarts nothing else.
+    """
 
     values: dict[str, str] = field(repr=False)
     checksum: str
     resource_version: str | None
+    flower_checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One PinnokioService to build for. `secret` None: nothing has to be generated."""
+    """One PinnokioService to build for. `secret` None: nothing has to be generated. `operator_namespace`: where the
+    operator runs; None: outside the cluster."""
 
     key: ServiceKey
     uid: str
@@ -46,6 +52,7 @@ class Target:
     secret: GeneratedSecret | None
     flag: flag.FlagDocument
     workers: Workers = field(default_factory=Workers)
+    operator_namespace: str | None = None
 
     @property
     def api_name(self) -> str:
@@ -54,6 +61,10 @@ class Target:
     @property
     def beat_name(self) -> str:
         return f"{self.key.name}-beat"
+
+    @property
+    def flower_name(self) -> str:
+        return f"{self.key.name}-flower"
 
     @property
     def valkey_name(self) -> str:
@@ -95,7 +106,12 @@ def secret_keys(spec: PinnokioServiceSpec) -> tuple[str, ...]:
     """Keys of the generated Secret that `spec` calls for; empty: no Secret is made."""
     token = not spec.api.auth.disabled and spec.api.auth.token_secret_ref is None
     password = spec.valkey.mode == "embedded"
-    wanted = ((kubernetes.TOKEN_KEY, token), (kubernetes.VALKEY_PASSWORD_KEY, password))
+    flower = spec.flower.enabled and spec.flower.basic_auth_secret_ref is None
+    wanted = (
+        (kubernetes.TOKEN_KEY, token),
+        (kubernetes.VALKEY_PASSWORD_KEY, password),
+        (kubernetes.FLOWER_KEY, flower),
+    )
     return tuple(name for name, is_wanted in wanted if is_wanted)
 
 

@@ -136,10 +136,21 @@ class ConfigMapVolume(TypedDict):
     name: str
 
 
+class SecretItem(TypedDict):
+    key: str
+    path: str
+
+
+class SecretVolume(TypedDict):
+    secretName: str
+    items: list[SecretItem]
+
+
 class Volume(TypedDict):
     name: str
     emptyDir: NotRequired[EmptyDir]
     configMap: NotRequired[ConfigMapVolume]
+    secret: NotRequired[SecretVolume]
 
 
 class SeccompProfile(TypedDict):
@@ -159,6 +170,18 @@ class NameReference(TypedDict):
     name: str
 
 
+class LabelSelector(TypedDict):
+    matchLabels: dict[str, str]
+
+
+class TopologySpread(TypedDict):
+    maxSkew: int
+    topologyKey: str
+    whenUnsatisfiable: str
+    labelSelector: LabelSelector
+    matchLabelKeys: list[str]
+
+
 class PodSpec(TypedDict):
     automountServiceAccountToken: bool
     enableServiceLinks: bool
@@ -168,6 +191,7 @@ class PodSpec(TypedDict):
     securityContext: PodSecurity
     containers: list[Container]
     volumes: list[Volume]
+    topologySpreadConstraints: NotRequired[list[TopologySpread]]
 
 
 class TemplateMeta(TypedDict):
@@ -178,10 +202,6 @@ class TemplateMeta(TypedDict):
 class PodTemplate(TypedDict):
     metadata: TemplateMeta
     spec: PodSpec
-
-
-class LabelSelector(TypedDict):
-    matchLabels: dict[str, str]
 
 
 class RollingUpdate(TypedDict):
@@ -195,7 +215,8 @@ class DeploymentStrategy(TypedDict):
 
 
 class DeploymentSpec(TypedDict):
-    replicas: int
+    # Left out where an autoscaler writes it.
+    replicas: NotRequired[int]
     revisionHistoryLimit: int
     progressDeadlineSeconds: int
     selector: LabelSelector
@@ -289,4 +310,134 @@ class Secret(TypedDict):
     data: dict[str, str]
 
 
-Manifest = Deployment | StatefulSet | Service | ConfigMap | Secret
+class CrossVersionReference(TypedDict):
+    apiVersion: str
+    kind: str
+    name: str
+
+
+class MetricTarget(TypedDict):
+    type: Literal["Utilization"]
+    averageUtilization: int
+
+
+class ResourceMetric(TypedDict):
+    name: str
+    target: MetricTarget
+
+
+class Metric(TypedDict):
+    type: Literal["Resource"]
+    resource: ResourceMetric
+
+
+class AutoscalerSpec(TypedDict):
+    scaleTargetRef: CrossVersionReference
+    minReplicas: int
+    maxReplicas: int
+    metrics: list[Metric]
+
+
+class Autoscaler(TypedDict):
+    apiVersion: Literal["autoscaling/v2"]
+    kind: Literal["HorizontalPodAutoscaler"]
+    metadata: ObjectMeta
+    spec: AutoscalerSpec
+
+
+class DisruptionBudgetSpec(TypedDict):
+    maxUnavailable: int
+    selector: LabelSelector
+    unhealthyPodEvictionPolicy: Literal["AlwaysAllow"]
+
+
+class DisruptionBudget(TypedDict):
+    apiVersion: Literal["policy/v1"]
+    kind: Literal["PodDisruptionBudget"]
+    metadata: ObjectMeta
+    spec: DisruptionBudgetSpec
+
+
+class PortReference(TypedDict):
+    name: str
+
+
+class IngressService(TypedDict):
+    name: str
+    port: PortReference
+
+
+class IngressBackend(TypedDict):
+    service: IngressService
+
+
+class IngressPath(TypedDict):
+    path: str
+    pathType: Literal["Exact"]
+    backend: IngressBackend
+
+
+class IngressPaths(TypedDict):
+    paths: list[IngressPath]
+
+
+class IngressRule(TypedDict):
+    host: str
+    http: IngressPaths
+
+
+class IngressTls(TypedDict):
+    hosts: list[str]
+    secretName: str
+
+
+class IngressSpec(TypedDict):
+    ingressClassName: NotRequired[str]
+    rules: list[IngressRule]
+    tls: NotRequired[list[IngressTls]]
+
+
+class Ingress(TypedDict):
+    apiVersion: Literal["networking.k8s.io/v1"]
+    kind: Literal["Ingress"]
+    metadata: ObjectMeta
+    spec: IngressSpec
+
+
+class IpBlock(TypedDict):
+    cidr: str
+
+
+class NetworkPeer(TypedDict, total=False):
+    podSelector: LabelSelector
+    namespaceSelector: LabelSelector
+    ipBlock: IpBlock
+
+
+class NetworkPort(TypedDict):
+    protocol: Literal["TCP"]
+    port: int
+
+
+# `from` is a word of Python's own.
+NetworkIngressRule = TypedDict(
+    "NetworkIngressRule", {"from": NotRequired[list[NetworkPeer]], "ports": list[NetworkPort]}
+)
+
+
+class NetworkPolicySpec(TypedDict):
+    podSelector: LabelSelector
+    policyTypes: list[Literal["Ingress", "Egress"]]
+    ingress: NotRequired[list[NetworkIngressRule]]
+
+
+class NetworkPolicy(TypedDict):
+    apiVersion: Literal["networking.k8s.io/v1"]
+    kind: Literal["NetworkPolicy"]
+    metadata: ObjectMeta
+    spec: NetworkPolicySpec
+
+
+Manifest = (
+    Deployment | StatefulSet | Service | ConfigMap | Secret | Autoscaler | DisruptionBudget | Ingress | NetworkPolicy
+)

@@ -1,11 +1,15 @@
 """Workers: one Deployment a queue; and beat, of which there is never more than one."""
 
-from contract import env
+from typing import Final
+
+from contract import env, kubernetes
 from controller.manifests import environment, pod
 from controller.manifests.api import GRACE_S, PROGRESS_DEADLINE_S
 from controller.manifests.target import BEAT, WORKER, Target, build_metadata, build_selector
 from controller.manifests.types import Container, Deployment, Probe
 from controller.model.spec import QueueSpec
+
+METRICS_PORT_NAME: Final = "metrics"
 
 
 def build_worker(target: Target, queue: QueueSpec) -> Deployment:
@@ -15,9 +19,11 @@ def build_worker(target: Target, queue: QueueSpec) -> Deployment:
         target,
         WORKER,
         _build_worker_container(target, queue),
-        [pod.TMP_VOLUME, pod.build_flag_volume(target)],
+        pod.build_volumes(target),
         hard_s + pod.GRACE_MARGIN_S,
         queue.name,
+        metrics_port=kubernetes.WORKER_METRICS_PORT,
+        is_spread=True,
     )
     return {
         "apiVersion": "apps/v1",
@@ -50,7 +56,7 @@ def build_beat(target: Target) -> Deployment:
                 target,
                 BEAT,
                 _build_beat_container(target),
-                [pod.TMP_VOLUME, pod.build_flag_volume(target)],
+                pod.build_volumes(target),
                 GRACE_S,
             ),
         },
@@ -67,12 +73,13 @@ def _build_worker_container(target: Target, queue: QueueSpec) -> Container:
         "command": pod.COMMAND,
         "env": environment.build_environment(target, env.PART_WORKER, own, queue.env),
         "envFrom": environment.build_env_from(spec.env_from),
+        "ports": [{"name": METRICS_PORT_NAME, "containerPort": kubernetes.WORKER_METRICS_PORT}],
         "resources": pod.build_resources(queue.resources, "100m", "256Mi", "1Gi"),
         "startupProbe": _build_heartbeat(period_s=1, failures=120),
         "livenessProbe": _build_heartbeat(period_s=20, failures=3),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": pod.build_container_security(),
-        "volumeMounts": [pod.TMP_MOUNT, pod.FLAG_MOUNT],
+        "volumeMounts": pod.build_mounts(target),
     }
 
 
@@ -90,7 +97,7 @@ def _build_beat_container(target: Target) -> Container:
         "livenessProbe": _build_heartbeat(period_s=20, failures=3),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": pod.build_container_security(),
-        "volumeMounts": [pod.TMP_MOUNT, pod.FLAG_MOUNT],
+        "volumeMounts": pod.build_mounts(target),
     }
 
 

@@ -141,6 +141,8 @@ def _default_of_list(schema: JsonObject) -> list[Any] | None:
     defaults = {name: field.get("default") for name, field in schema["items"].get("properties", {}).items()}
     return [
         {name: value for name, value in entry.items() if value not in (None, [], ()) and value != defaults.get(name)}
+        if isinstance(entry, dict)
+        else entry
         for entry in entries
     ] or None
 

@@ -38,11 +38,26 @@ STATEFUL_SET: Final = Kind("apps", "v1", "StatefulSet", "statefulsets")
 SERVICE: Final = Kind("", "v1", "Service", "services")
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SECRET: Final = Kind("", "v1", "Secret", "secrets")
+AUTOSCALER: Final = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+INGRESS: Final = Kind("networking.k8s.io", "v1", "Ingress", "ingresses")
+NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 POD: Final = Kind("", "v1", "Pod", "pods")
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
 # Made, changed and removed by the operator.
-MANAGED: Final = (SECRET, CONFIG_MAP, SERVICE, STATEFUL_SET, DEPLOYMENT)
+MANAGED: Final = (
+    SECRET,
+    CONFIG_MAP,
+    NETWORK_POLICY,
+    SERVICE,
+    STATEFUL_SET,
+    DEPLOYMENT,
+    AUTOSCALER,
+    DISRUPTION_BUDGET,
+    INGRESS,
+)
 # Looked at: they say why something is not ready.
 OBSERVED: Final = (POD,)
 
@@ -54,9 +69,17 @@ RULES: Final = (
     Rule(GROUP, (f"{PLURAL}/finalizers",), ("update",)),
     Rule("", (SERVICE.plural, CONFIG_MAP.plural, SECRET.plural), _MANAGE),
     Rule("apps", (DEPLOYMENT.plural, STATEFUL_SET.plural), _MANAGE),
+    Rule(AUTOSCALER.group, (AUTOSCALER.plural,), _MANAGE),
+    Rule(DISRUPTION_BUDGET.group, (DISRUPTION_BUDGET.plural,), _MANAGE),
+    Rule(INGRESS.group, (INGRESS.plural, NETWORK_POLICY.plural), _MANAGE),
     # The patch is for one annotation: what it costs to remove a worker that has something to do.
     Rule("", (POD.plural,), ("list", "watch", "patch")),
     Rule(EVENT.group, (EVENT.plural,), ("create",)),
+)
+# In the operator's own namespace alone: who of several is the one that acts, and whether its pod is still there.
+LEASE_RULES: Final = (
+    Rule(LEASE.group, (LEASE.plural,), ("get", "create", "update")),
+    Rule("", (POD.plural,), ("get",)),
 )
 
 

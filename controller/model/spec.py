@@ -8,8 +8,11 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from contract import queues
+from controller.model.api import ApiSpec
 from controller.model.base import JsonObject, Model, map_list, rule, rules
-from controller.model.pod import Env, EnvFrom, KeyRef, NameRef, PullPolicy, Resources
+from controller.model.extras import ChromaSpec, FlowerSpec, SpreadSpec
+from controller.model.network import NetworkPolicySpec
+from controller.model.pod import Env, EnvFrom, NameRef, PullPolicy, Resources
 from controller.model.valkey import ValkeySpec
 
 # A task that ignores its soft limit is killed this many seconds later (contract.env: 1800 and 1860).
@@ -18,35 +21,6 @@ QUEUE_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 QUEUE_NAME_MAX: Final = 40
 QueueName = Annotated[str, Field(min_length=1, max_length=QUEUE_NAME_MAX, pattern=QUEUE_NAME)]
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^:\x00-\x1f]+$")]
-
-
-class Auth(Model):
-    """The bearer token of /rpc and /debug."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!(self.disabled && has(self.tokenSecretRef))",
-                "auth.disabled and auth.tokenSecretRef contradict each other: remove one",
-            )
-        )
-    )
-
-    disabled: bool = Field(default=False, description="Ask for no token: anyone who reaches the API may call it.")
-    token_secret_ref: KeyRef | None = Field(
-        default=None, description="Secret that holds the token; unset: one is generated into the Secret NAME-auth."
-    )
-
-
-class ApiSpec(Model):
-    """The API: POST /rpc, /ws, /healthz, /readyz, /metrics on port 8090 of the Service NAME-api."""
-
-    replicas: int = Field(default=1, ge=1, le=100, description="Pods of the API.")
-    resources: Resources | None = Field(
-        default=None, description="CPU and memory; unset: 100m and 192Mi requested, 512Mi at most."
-    )
-    auth: Auth = Field(default=Auth(), description="The bearer token.")
-    env: Env = Field(default=(), description="Variables of the API only; they win over spec.env.")
 
 
 class Scaling(Model):
@@ -235,6 +209,12 @@ class PinnokioServiceSpec(Model):
     beat: BeatSpec = Field(default=BeatSpec(), description="Beat.")
     valkey: ValkeySpec = Field(default=ValkeySpec(), description="The store.")
     unified_registry: UnifiedRegistry = Field(default=UnifiedRegistry(), description="The flag and its audience.")
+    chroma: ChromaSpec | None = Field(default=None, description="A Chroma server; unset: what spec.env says, or none.")
+    flower: FlowerSpec = Field(default=FlowerSpec(), description="Flower.")
+    network_policy: NetworkPolicySpec = Field(
+        default=NetworkPolicySpec(), description="Who may open a connection to which part."
+    )
+    spread: SpreadSpec = Field(default=SpreadSpec(), description="How pods are spread over the cluster.")
     env: Env = Field(default=(), description="More variables for API, workers and beat, such as OPENAI_BASE_URL.")
     env_from: tuple[EnvFrom, ...] = Field(
         default=(),

@@ -55,8 +55,22 @@ class EmbeddedValkey(Model):
 class Tls(Model):
     """TLS towards an external Valkey."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.caSecretRef) || (self.enabled && self.verify)",
+                "tls.caSecretRef is not looked at unless tls.enabled and tls.verify are true: set both, or remove it",
+            )
+        )
+    )
+
     enabled: bool = Field(default=False, description="Connect by TLS.")
     verify: bool = Field(default=True, description="Check the server's certificate.")
+    ca_secret_ref: KeyRef | None = Field(
+        default=None,
+        description="Secret with the certificate (PEM) of the authority that signed the server's; unset: those that"
+        " the image trusts.",
+    )
 
 
 class ExternalValkey(Model):

@@ -8,6 +8,7 @@ from typing import cast
 from contract.kubernetes import ANNOTATION_APPLIED, FIELD_MANAGER
 from controller.manifests.types import Manifest
 from controller.model.base import JsonObject
+from controller.model.kinds import DEPLOYMENT
 from controller.model.observed import ObjectRef, Observed, ObservedObject, ref_of
 from controller.plan.drift import build_removal, digest_of, find_drift
 
@@ -23,13 +24,18 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object to apply. `removal`: a patch that first takes out what others put in; `where`: what differs."""
+    """One object to apply. `removal`: a patch that first takes out what others put in; `where`: what differs.
+
+    `replicas`: a number of pods that is ours no more and must be held by another first; left out of what we apply,
+    it would fall to 1.
+    """
 
     ref: ObjectRef
     manifest: JsonObject
     cause: Cause
     removal: JsonObject | None = None
     where: tuple[str, ...] = ()
+    replicas: int | None = None
 
     def __str__(self) -> str:
         return f"{self.ref} ({', '.join(self.where)})" if self.where else str(self.ref)
@@ -86,7 +92,8 @@ def _plan_change(ref: ObjectRef, manifest: JsonObject, seen: ObservedObject, set
         before, after = _replicas(seen.document), _replicas(manifest)
         if removal is None and None not in (before, after) and seen.applied == _digest_with(manifest, before):
             return Change(ref, manifest, Cause.SCALED, where=(f"{before} → {after}",))
-        return Change(ref, manifest, Cause.UPDATED, removal)
+        given_away = before if ref.kind is DEPLOYMENT and after is None else None
+        return Change(ref, manifest, Cause.UPDATED, removal, replicas=given_away)
     where = tuple(find_drift(manifest, seen.document))
     if removal is None and (not where or settled == seen.resource_version):
         return None

@@ -50,7 +50,8 @@ def find_drift(desired: Any, observed: Any, path: str = "", field: str = "") -> 
 
 def _find_drift_in_list(desired: list[Any], observed: list[Any], path: str, field: str) -> Iterator[str]:
     key = _MERGE_KEYS.get(field)
-    if key is None:
+    # Ports of a NetworkPolicy have no name.
+    if key is None or not all(key in entry for entry in desired):
         if len(desired) != len(observed):
             yield path
             return

@@ -15,6 +15,8 @@ from controller.model.service import ServiceKey
 from controller.model.spec import PinnokioServiceSpec
 
 BASIS_POINTS: Final = 100
+# What stands before a generated value: Flower's is user:password.
+_PREFIXES: Final = {kubernetes.FLOWER_KEY: "pinnokio:"}
 
 
 def plan_secret(
@@ -25,13 +27,18 @@ def plan_secret(
     if not wanted:
         return None
     known = _read_values(seen)
-    values = {name: known.get(name) or generate() for name in wanted}
-    text = "\0".join(f"{name}={values[name]}" for name in sorted(values))
+    values = {name: known.get(name) or f"{_PREFIXES.get(name, '')}{generate()}" for name in wanted}
     return GeneratedSecret(
         values=values,
-        checksum=hashlib.sha256(text.encode()).hexdigest()[:12],
+        checksum=_checksum({name: value for name, value in values.items() if name != kubernetes.FLOWER_KEY}),
         resource_version=seen.resource_version if seen else None,
+        flower_checksum=_checksum({name: value for name, value in values.items() if name == kubernetes.FLOWER_KEY}),
     )
+
+
+def _checksum(values: dict[str, str]) -> str:
+    text = "\0".join(f"{name}={values[name]}" for name in sorted(values))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def is_secret_complete(spec: PinnokioServiceSpec, seen: ObservedObject | None) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.manifests.target import API, BEAT, VALKEY, WORKER, Target
+from controller.manifests.target import API, BEAT, FLOWER, VALKEY, WORKER, Target
 from controller.model.base import JsonObject
 from controller.model.kinds import DEPLOYMENT, STATEFUL_SET
 from controller.model.observed import ObjectRef, Observed, ObservedObject
@@ -64,7 +64,7 @@ def plan_parts(target: Target, observed: Observed) -> tuple[Part, ...]:
     parts = []
     if spec.valkey.mode == "embedded":
         parts.append(_part(VALKEY, VALKEY, ObjectRef(STATEFUL_SET, target.valkey_name), 1, observed))
-    parts.append(_part(API, API, ObjectRef(DEPLOYMENT, target.api_name), spec.api.replicas, observed))
+    parts.append(_api_part(target, observed))
     for queue in spec.queues:
         ref = ObjectRef(DEPLOYMENT, target.worker_name(queue.name))
         desired = target.replicas_of(queue)
@@ -75,7 +75,19 @@ def plan_parts(target: Target, observed: Observed) -> tuple[Part, ...]:
         parts.append(_part(name, WORKER, ref, seen.document["spec"].get("replicas", 1) if seen else 1, observed, 0))
     if spec.beat.enabled:
         parts.append(_part(BEAT, BEAT, ObjectRef(DEPLOYMENT, target.beat_name), 1, observed))
+    if spec.flower.enabled:
+        parts.append(_part(FLOWER, FLOWER, ObjectRef(DEPLOYMENT, target.flower_name), 1, observed))
     return tuple(parts)
+
+
+def _api_part(target: Target, observed: Observed) -> Part:
+    """With an autoscaler as many are wanted as it says, and the fewest that it may say make it ready."""
+    ref, fewest = ObjectRef(DEPLOYMENT, target.api_name), target.spec.api.fewest_replicas
+    if target.spec.api.autoscaling is None:
+        return _part(API, API, ref, fewest, observed)
+    seen = observed.objects.get(ref)
+    wanted = seen.document["spec"].get("replicas", fewest) if seen else fewest
+    return _part(API, API, ref, wanted, observed, min(wanted, fewest))
 
 
 def _part(

@@ -82,6 +82,46 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no quantity": ({"api": {"resources": {"limits": {"memory": "lots"}}}}, "spec.api.resources.limits.memory"),
     "unknown pull policy": ({"imagePullPolicy": "Sometimes"}, "Unsupported value"),
     "a field that does not exist": ({"replica": 3}, 'unknown field "spec.replica"'),
+    "an Ingress that opens /ws to anyone": (
+        {"api": {"ingress": {"host": "api.example.com", "websocket": True}}},
+        "set api.auth.websocket: true, so that /ws asks for the bearer token, or remove api.ingress.websocket",
+    ),
+    "an Ingress that opens /rpc to anyone": (
+        {"api": {"auth": {"disabled": True}, "ingress": {"host": "api.example.com"}}},
+        "remove api.auth.disabled, or remove api.ingress",
+    ),
+    "a token for /ws where there is none": (
+        {"api": {"auth": {"disabled": True, "websocket": True}}},
+        "there is no token that /ws could ask for; remove one",
+    ),
+    "WS_AUTH behind the spec's back": (
+        {"api": {"env": [{"name": "WS_AUTH", "value": "none"}]}},
+        "env WS_AUTH is set by the operator",
+    ),
+    "an Ingress without a host": ({"api": {"ingress": {"className": "nginx"}}}, "spec.api.ingress.host: Required"),
+    "autoscaling upside down": (
+        {"api": {"autoscaling": {"minReplicas": 5, "maxReplicas": 2}}},
+        "api.autoscaling.minReplicas is above maxReplicas: lower minReplicas or raise maxReplicas",
+    ),
+    "autoscaling by a CPU that nobody requests": (
+        {"api": {"resources": {"limits": {"memory": "1Gi"}}, "autoscaling": {}}},
+        "set api.resources.requests.cpu",
+    ),
+    "a peer of two kinds": (
+        {
+            "networkPolicy": {
+                "apiFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {"matchLabels": {"a": "b"}}}]
+            }
+        },
+        "a peer is an ipBlock, or pods by namespaceSelector, podSelector or both: set one of the two kinds",
+    ),
+    "a peer that is nobody": ({"networkPolicy": {"valkeyFrom": [{}]}}, "set one of the two kinds"),
+    "no CIDR": ({"networkPolicy": {"apiFrom": [{"ipBlock": {"cidr": "office"}}]}}, "apiFrom[0].ipBlock.cidr"),
+    "an authority that nobody looks at": (
+        {"valkey": {"mode": "external", "external": {"host": "h", "tls": {"caSecretRef": {"name": "a", "key": "b"}}}}},
+        "tls.caSecretRef is not looked at unless tls.enabled and tls.verify are true: set both, or remove it",
+    ),
+    "Chroma without a host": ({"chroma": {"port": 8000}}, "spec.chroma.host: Required value"),
     "a port out of range": (
         {"valkey": {"mode": "external", "external": {"host": "h", "port": 70000}}},
         "spec.valkey.external.port",

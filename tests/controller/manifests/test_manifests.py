@@ -40,6 +40,11 @@ def test_the_default_spec_becomes_these_objects() -> None:
         "Deployment/demo-worker-llm",
         "Deployment/demo-worker-maintenance",
         "Deployment/demo-beat",
+        "NetworkPolicy/demo-api",
+        "NetworkPolicy/demo-beat",
+        "NetworkPolicy/demo-valkey",
+        "NetworkPolicy/demo-worker",
+        "PodDisruptionBudget/demo-api",
     }
 
 
@@ -54,7 +59,7 @@ def test_every_object_is_owned_and_labelled() -> None:
 
 def test_every_pod_is_restricted() -> None:
     """The restricted level of the Pod Security Standards, and a root file system that cannot be written."""
-    for name, template in _pods(build_target()).items():
+    for name, template in _pods(build_target(flower={"enabled": True})).items():
         pod = template["spec"]
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["enableServiceLinks"] is False
@@ -75,7 +80,7 @@ def test_every_pod_is_restricted() -> None:
 
 
 def test_variables_are_those_of_the_contract() -> None:
-    for name, template in _pods(build_target()).items():
+    for name, template in _pods(build_target(flower={"enabled": True}, chroma={"host": "chroma"})).items():
         for container in template["spec"]["containers"]:
             names = [variable["name"] for variable in container["env"]]
             assert len(names) == len(set(names))

@@ -120,3 +120,38 @@ def test_what_is_someone_elses_never_goes() -> None:
     stray["metadata"] |= {"name": "stray", "ownerReferences": []}
     documents = [each.document for each in all_seen(TARGET).objects.values()]
     assert _plan(Observed.of([*documents, stray])).deletions == ()
+
+
+SCALED = build_target(api={"autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
+
+
+def test_a_number_of_pods_that_becomes_an_autoscalers_is_given_away_as_it_is() -> None:
+    plan = plan_children(UID, build_all(SCALED), _with_api({"spec.replicas": 4}))
+    (api,) = [change for change in plan.changes if change.ref == API]
+    assert (api.cause, api.replicas) == (Cause.UPDATED, 4)
+    assert "replicas" not in api.manifest["spec"]
+
+
+def test_what_an_autoscaler_wrote_is_no_drift() -> None:
+    documents = [each.document for each in all_seen(SCALED).objects.values()]
+    for document in documents:
+        if document["kind"] == "Deployment" and document["metadata"]["name"] == "demo-api":
+            document["spec"]["replicas"] = 4
+    assert plan_children(UID, build_all(SCALED), Observed.of(documents)).changes == ()
+
+
+def test_without_its_autoscaler_the_number_is_the_specs_again() -> None:
+    plan = plan_children(UID, build_all(TARGET), all_seen(SCALED))
+    assert [(change.ref.name, change.cause, change.replicas) for change in plan.changes] == [
+        ("demo-api", Cause.UPDATED, None)
+    ]
+    assert [seen.ref.kind.name for seen in plan.deletions] == ["HorizontalPodAutoscaler"]
+
+
+def test_ports_without_a_name_are_compared_in_their_order() -> None:
+    documents = [each.document for each in all_seen(TARGET).objects.values()]
+    for document in documents:
+        if document["kind"] == "NetworkPolicy" and document["metadata"]["name"] == "demo-valkey":
+            document["spec"]["ingress"][0]["ports"][0]["port"] = 1
+    (change,) = plan_children(UID, build_all(TARGET), Observed.of(documents)).changes
+    assert (change.cause, change.where) == (Cause.DRIFT, ("spec.ingress[0].ports[0].port",))

@@ -115,3 +115,18 @@ def test_the_revision_only_grows(known: list[FlagDocument | None], revision: int
 def test_the_mounted_document(data: dict[str, str], expected: FlagDocument | None) -> None:
     assert read_flag(ObservedObject(ObjectRef(SECRET, "x"), {"data": data})) == expected
     assert read_flag(None) is None
+
+
+def test_flowers_login_is_generated_beside_the_rest_and_restarts_flower_alone() -> None:
+    plain, flowered = build_spec(), build_spec(flower={"enabled": True})
+    before = plan_secret(plain, _secret(token="a", valkey_password="b"), _counter())
+    after = plan_secret(flowered, _secret(token="a", valkey_password="b"), _counter())
+    assert before is not None
+    assert after is not None
+    assert after.values["flower"] == "pinnokio:new0"
+    assert before.checksum == after.checksum
+    assert before.flower_checksum != after.flower_checksum
+    own = build_spec(flower={"enabled": True, "basicAuthSecretRef": {"name": "s", "key": "k"}})
+    kept = plan_secret(own, _secret(token="a", valkey_password="b"), _counter())
+    assert kept is not None
+    assert "flower" not in kept.values

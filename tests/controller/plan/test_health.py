@@ -170,3 +170,30 @@ def test_it_is_looked_at_again_when_patience_ends() -> None:
     assert next_check(_seen(_condition("PodScheduled", 5)), NOW) == timedelta(seconds=16)
     assert next_check(_seen(_condition("PodScheduled", 25)), NOW) is None
     assert next_check(_seen(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("replicas", "ready", "expected"),
+    [
+        pytest.param(2, 2, (2, 2, True), id="at its fewest"),
+        pytest.param(4, 4, (4, 2, True), id="grown"),
+        pytest.param(4, 3, (4, 2, True), id="growing"),
+        pytest.param(2, 1, (2, 2, False), id="one missing"),
+        pytest.param(1, 1, (1, 1, True), id="not yet looked at by the autoscaler"),
+    ],
+)
+def test_an_autoscaled_api_is_ready_with_its_fewest_pods(
+    replicas: int, ready: int, expected: tuple[int, int, bool]
+) -> None:
+    target = build_target(api={"autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
+    documents = [each.document for each in all_seen(target, **running(ready)).objects.values()]
+    for document in documents:
+        if document["kind"] == "Deployment" and document["metadata"]["name"] == "demo-api":
+            document["spec"]["replicas"] = replicas
+    (api,) = [part for part in plan_parts(target, Observed.of(documents)) if part.name == "api"]
+    assert (api.desired, api.needed, api.is_ready) == expected
+
+
+def test_flower_is_a_part_where_it_runs() -> None:
+    target = build_target(flower={"enabled": True})
+    assert "flower" in {part.name for part in plan_parts(target, all_seen(target, **running()))}
