@@ -74,6 +74,11 @@ def task_payload(task_id: str) -> str:
     return f"payload:{task_id}"
 
 
+def task_checkpoint(task_id: str) -> str:
+    """How far a run came, for the attempt after one whose worker died; kept as long as a run may take."""
+    return f"checkpoint:{task_id}"
+
+
 def task_result(task_id: str) -> str:
     return f"result:{task_id}"
 

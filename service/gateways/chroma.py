@@ -94,7 +94,7 @@ class Chroma:
         await self._write(collection, "add", documents, vectors)
 
     async def upsert(self, collection: Collection, documents: Documents, vectors: Sequence[Vector]) -> None:
-        """Ids that the collection has are replaced."""
+        """Ids that the collection has get another text and vector; their metadata is merged, a null drops a key."""
         await self._write(collection, "upsert", documents, vectors)
 
     async def query(
@@ -125,6 +125,13 @@ class Chroma:
         max_bytes = MAX_ANSWER_BYTES if limit > 1 else None
         status, answer = await self._send("POST", f"{_path(collection)}/get", body, max_bytes)
         return _present(_parse(status, answer, Page)), len(answer)
+
+    async def read_ids(self, collection: Collection, ids: Sequence[str]) -> Page:
+        """The records with those ids, in any order; those that there are not are left out. AnswerTooLarge."""
+        body = {"ids": ids, "include": ["documents", "metadatas"]}
+        max_bytes = MAX_ANSWER_BYTES if len(ids) > 1 else None
+        status, answer = await self._send("POST", f"{_path(collection)}/get", body, max_bytes)
+        return _present(_parse(status, answer, Page))
 
     async def max_batch(self) -> int:
         """The most records that the server takes in one request."""

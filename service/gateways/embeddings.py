@@ -6,12 +6,13 @@ from base64 import b64decode
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from service.domain.errors import DependencyUnavailable
+from service.domain.errors import DependencyRefused, DependencyUnavailable, ServiceError
 from service.domain.storage import VECTOR_ELEMENT_BYTES
 from service.domain.vectors import Vector, batches, pack_vector
 from service.gateways.openai import OpenAi, build_fault
 
 if TYPE_CHECKING:
+    from openai import OpenAIError
     from openai.types import CreateEmbeddingResponse
 
 # One request takes 2,048 texts and 300,000 tokens at most. A token is a byte at least, so that no tokens are counted.
@@ -20,6 +21,14 @@ MAX_BYTES: Final = 250_000
 # One request with its retries.
 LIMIT_S: Final = 60.0
 BAD_ANSWER: Final = "the OpenAI endpoint's answer cannot be read"
+# So many texts refused one by one, and none taken: it is not the texts.
+MAX_REFUSED_ALONE: Final = 5
+# A request that the endpoint understands and will not take.
+_NOT_THESE_TEXTS: Final = (400, 413, 422)
+
+
+class TextsRefused(DependencyRefused):
+    """The endpoint takes requests, but not these texts: one is above 8,192 tokens, say."""
 
 
 class Embeddings:
@@ -44,6 +53,30 @@ class Embeddings:
             raise DependencyUnavailable(BAD_ANSWER)
         return vectors
 
+    async def embed_each(self, texts: Sequence[str]) -> list[Vector | TextsRefused]:
+        """A vector for each text, or why it has none; a batch that is refused is halved until it is known which.
+
+        Raises as `embed`, and TextsRefused where every text is refused, so that it cannot be the texts.
+        """
+        found: list[Vector | TextsRefused] = []
+        await self._embed_halves(texts, found)
+        if all(isinstance(one, TextsRefused) for one in found):
+            raise next(one for one in found if isinstance(one, TextsRefused))
+        return found
+
+    async def _embed_halves(self, texts: Sequence[str], found: list[Vector | TextsRefused]) -> None:
+        try:
+            found += await self.embed(texts)
+        except TextsRefused as refused:
+            if len(found) >= MAX_REFUSED_ALONE and all(isinstance(one, TextsRefused) for one in found):
+                raise
+            if len(texts) == 1:
+                found.append(refused)
+                return
+            middle = len(texts) // 2
+            await self._embed_halves(texts[:middle], found)
+            await self._embed_halves(texts[middle:], found)
+
     async def _embed_batch(self, texts: Sequence[str]) -> list[Vector]:
         client = await self._openai.client()
         from openai import OpenAIError
@@ -54,10 +87,15 @@ class Embeddings:
         except TimeoutError:
             raise DependencyUnavailable(f"the OpenAI endpoint gave no vectors within {self._limit_s:g} s") from None
         except OpenAIError as fault:
-            raise build_fault(fault) from fault
+            raise _build_fault(fault) from fault
         except ValueError as fault:
             raise DependencyUnavailable(BAD_ANSWER) from fault
         return _read_vectors(answer, len(texts))
+
+
+def _build_fault(fault: "OpenAIError") -> ServiceError:
+    meant = build_fault(fault)
+    return TextsRefused(str(meant)) if getattr(fault, "status_code", None) in _NOT_THESE_TEXTS else meant
 
 
 def _read_vectors(answer: "CreateEmbeddingResponse", count: int) -> list[Vector]:

@@ -7,11 +7,14 @@ Ours does so only where something is written.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from service.domain.errors import DependencyRefused, DependencyUnavailable, ServiceError
 from service.domain.storage import VECTOR_ELEMENT_BYTES, StorageSizes
-from service.domain.vectors import Documents, build_filter
+from service.domain.vector_computation import Record
+from service.domain.vectors import Documents, Vector, build_filter
 from service.gateways.chroma import AnswerTooLarge, Chroma, Collection, Page
-from service.gateways.embeddings import Embeddings
+from service.gateways.embeddings import Embeddings, TextsRefused
 
 # Written together: up to this many documents are added all or none (16 KB a vector at most: 16 MB a request).
 WINDOW: Final = 1_000
@@ -21,6 +24,7 @@ FIRST_PAGE: Final = 100
 MAX_PAGE: Final = 2_000
 # Pages grow and shrink towards this size.
 PAGE_BYTES: Final = 2 * 1024 * 1024
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class VectorStore:
@@ -39,8 +43,36 @@ class VectorStore:
         await self._write(name, documents, is_replacing=False)
 
     async def upsert(self, name: str, documents: Documents) -> None:
-        """As `add`, but ids that are there are replaced."""
+        """As `add`, but ids that are there get the new text and vector, and the new metadata beside what they had."""
         await self._write(name, documents, is_replacing=True)
+
+    async def read_records(self, collection: Collection, ids: Sequence[str]) -> dict[str, Record]:
+        """Those of the ids that the collection has, by id."""
+        try:
+            page = await self._chroma.read_ids(collection, ids)
+        except AnswerTooLarge:
+            middle = len(ids) // 2
+            found = await self.read_records(collection, ids[:middle])
+            return found | await self.read_records(collection, ids[middle:])
+        texts = page.documents or [None] * len(page.ids)
+        metadatas = page.metadatas or [_NULL] * len(page.ids)
+        return {
+            name: Record(name, text or "", msgspec.json.decode(metadata) or {})
+            for name, text, metadata in zip(page.ids, texts, metadatas, strict=True)
+        }
+
+    async def embed_each(self, texts: Sequence[str]) -> list[Vector | TextsRefused]:
+        """As `Embeddings.embed_each`."""
+        return await self._embeddings.embed_each(texts)
+
+    async def put(self, collection: Collection, documents: Documents, vectors: Sequence[Vector]) -> None:
+        """Writes documents with their vectors, as `upsert`; a few hundred at most."""
+        documents.check()
+        size = await self._chroma.max_batch()
+        done = 0
+        for window in documents.windows(size):
+            await self._chroma.upsert(collection, window, vectors[done : done + len(window)])
+            done += len(window)
 
     async def query(
         self, name: str, texts: Sequence[str], n_results: int, where: Mapping[str, Any] | None

@@ -53,6 +53,12 @@ class TaskContext(Protocol):
         Raises TaskFailure where the quota is used up. After each write say what it added: `reservation.spend(bytes)`.
         """
 
+    async def recall(self) -> dict[str, Any]:
+        """What earlier attempts of this run remembered, by name; called once, before anything is remembered."""
+
+    async def remember(self, name: str, value: Any) -> None:
+        """Writes down how far the run came (JSON), for the next attempt should this one's worker die."""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

@@ -9,6 +9,7 @@ from service.gateways.embeddings import Embeddings
 from service.gateways.openai import OpenAi
 from service.gateways.vector_store import VectorStore
 from service.settings import Settings
+from service.store.checkpoints import CheckpointStore
 from service.store.client import Valkey, connect
 from service.store.events import EventStore
 from service.store.lane import Lane
@@ -58,6 +59,7 @@ class Services:
     lane: Lane
     tasks: TaskStore
     payloads: PayloadStore
+    checkpoints: CheckpointStore
     events: EventStore
     unified: UnifiedRegistry
     recovery: RecoveryStore
@@ -93,6 +95,7 @@ class Services:
             lane=lane,
             tasks=TaskStore(valkey),
             payloads=PayloadStore(valkey),
+            checkpoints=CheckpointStore(valkey),
             events=EventStore(valkey, settings),
             unified=UnifiedRegistry(lane),
             limits=limits,

@@ -193,11 +193,26 @@ class Run:
         """As TaskContext says it. A task holds it under its own id, so that its next attempt takes it over."""
         held_s = self.kind.max_duration_s + keys.TASK_GRACE_S
         try:
-            return await self._services.storage.reserve(
-                self.company_id, collection_name, size_bytes, holder=f"task:{self.task_id}", held_s=held_s
+            return await patiently(
+                lambda: self._services.storage.reserve(
+                    self.company_id, collection_name, size_bytes, holder=f"task:{self.task_id}", held_s=held_s
+                )
             )
         except QuotaExceeded as refusal:
             raise TaskFailure(str(refusal)) from None
+
+    async def recall(self) -> dict[str, Any]:
+        """As TaskContext says it. Raises Superseded."""
+        ttl_s = self.kind.max_duration_s + keys.TASK_GRACE_S
+        notes = await patiently(lambda: self._services.checkpoints.open(self.fence, ttl_s))
+        if notes is None:
+            raise Superseded
+        return notes
+
+    async def remember(self, name: str, value: Any) -> None:
+        """As TaskContext says it. Raises Superseded."""
+        if not await patiently(lambda: self._services.checkpoints.write(self.fence, name, value)):
+            raise Superseded
 
     async def complete(self, result: dict[str, Any]) -> None:
         await self._end(Ending(self._step, result=result, duration_s=self.duration_s, resources=self._resources()))

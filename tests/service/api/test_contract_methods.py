@@ -30,6 +30,7 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "CHROMA_VECTOR.generate_report": {"collection_name": _NONE},
     "CHROMA_VECTOR.analyze_storage_full": {"collection_name": _NONE, "max_storage": 10.0},
     "TASK.start_document_analysis": {"user_id": _NONE, "document_data": _NONE, "job_id": _NONE},
+    "TASK.start_vector_computation": {"user_id": _NONE, "documents": _NONE, "collection_name": _NONE},
     "TASK.get_task_status": {"task_id": _NONE},
     "TASK.get_task_result": {"task_id": _NONE},
     "UNIFIED_REGISTRY.register_user_session": {
@@ -75,6 +76,7 @@ ANSWERS: Final[dict[str, Any]] = {
     **{name: NO_CHROMA for name in ARGUMENTS if name.startswith("CHROMA_VECTOR.") and "_user" not in name
        and "heartbeat" not in name},
     "TASK.start_document_analysis": {"success", "task_id", "celery_task_id", "status", "job_id"},
+    "TASK.start_vector_computation": {"success", "task_id", "celery_task_id", "status", "collection_name"},
     "TASK.get_task_status": UNKNOWN_TASK,
     "TASK.get_task_result": UNKNOWN_TASK,
     "UNIFIED_REGISTRY.register_user_session": USER,
