@@ -10,7 +10,8 @@ from controller.manifests.types import Container, Deployment, Service
 PORT_NAME: Final = "http"
 # Endpoints drop a pod within a second or two of its end; until then it still answers.
 PRE_STOP_S: Final = 3
-GRACE_S: Final = 30
+# After that the API leaves for at most 6 s and ends its requests within 30 (service.api.serve).
+GRACE_S: Final = 45
 PROGRESS_DEADLINE_S: Final = 300
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from service.api.answers import refusal
 from service.api.health import HealthRoutes, ValkeyProbe
+from service.api.leaving import Leaving
 from service.api.metrics_route import metrics
 from service.api.openapi import openapi_route
 from service.api.relay import Relay
@@ -60,7 +61,9 @@ class Services:
             settings, self.dispatcher, IdempotencyStore(self.lane, settings.idempotency_ttl_s), self.lane
         )
         self.listeners = Listeners(settings, self.lane, EventStore(self.valkey, settings))
-        self.health = HealthRoutes(settings, ValkeyProbe(self.lane), self.flag, self.relay, self.listeners)
+        self.leaving = Leaving(self.relay)
+        probe = ValkeyProbe(self.lane)
+        self.health = HealthRoutes(settings, probe, self.flag, self.relay, self.listeners, self.leaving)
 
     def _dispatcher(self, settings: Settings) -> Dispatcher:
         lane, scan = self.lane, settings.legacy_session_scan
@@ -114,6 +117,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.settings = settings
+        app.state.leaving = services.leaving
         app.state.valkey = services.valkey
         app.state.relay = services.relay
         app.state.listeners = services.listeners

@@ -36,6 +36,13 @@ class FirebaseListeners(Protocol):
     def report(self) -> dict[str, Any]: ...
 
 
+class Departure(Protocol):
+    """What is told of the process's end."""
+
+    @property
+    def is_begun(self) -> bool: ...
+
+
 class ValkeyProbe:
     """Pings over the lane that the calls use; whoever asks while a ping is under way gets its answer."""
 
@@ -72,12 +79,14 @@ class HealthRoutes:
         flag: FlagSource,
         connections: Connections,
         listeners: FirebaseListeners,
+        leaving: Departure,
     ) -> None:
         self._settings = settings
         self._probe = probe
         self._flag = flag
         self._connections = connections
         self._listeners = listeners
+        self._leaving = leaving
         self._started = time.monotonic()
 
     async def healthz(self, _: Request) -> Response:
@@ -97,6 +106,9 @@ class HealthRoutes:
         )
 
     async def readyz(self, _: Request) -> Response:
+        """Also for a load balancer that asks by itself: no new request is for a process that is about to end."""
+        if self._leaving.is_begun:
+            return JSONResponse({"detail": {"ok": False, "error": "shutting_down"}}, 503)
         if await self._probe.is_up():
             return JSONResponse({"ok": True})
         return JSONResponse({"detail": {"ok": False, "error": "redis_unavailable"}}, 503)

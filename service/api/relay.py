@@ -69,6 +69,9 @@ class Relay:
         """Open sockets of this process."""
         return sum(len(feed.sockets) for feed in self._feeds.values())
 
+    def open_sockets(self) -> list[Socket]:
+        return [socket for feed in self._feeds.values() for socket in feed.sockets]
+
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="relay")
 

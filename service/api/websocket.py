@@ -5,6 +5,7 @@ from typing import Final
 from starlette.websockets import WebSocket
 
 from service.api.auth import refuse
+from service.api.leaving import SERVICE_RESTART, Leaving, build_pause_ms, build_reason
 from service.api.relay import Relay
 from service.api.socket import Socket
 from service.domain.errors import InvalidArguments
@@ -22,8 +23,9 @@ FOREIGN_ORIGIN: Final = "origin_not_allowed"
 async def websocket_route(websocket: WebSocket) -> None:
     """`/ws?uid=U[&space_code&thread_key][&mode][&since=ID]`. Events go out as text frames, nothing else does.
 
-    Cases in order: foreign Origin → 403; no token where one is asked for → 401/403; no uid, or none that can be an id →
-    accepted and closed at once; else attached until the client goes.
+    Cases in order: foreign Origin → 403; no token where one is asked for → 401/403; the process is about to end →
+    closed with 1012; no uid, or none that can be an id → accepted and closed at once; else attached until the client
+    goes.
     """
     settings: Settings = websocket.app.state.settings
     if not is_origin_allowed(websocket.headers.get("origin"), websocket.headers.get("host"), settings):
@@ -34,6 +36,10 @@ async def websocket_route(websocket: WebSocket) -> None:
         await websocket.send_denial_response(refusal)
         return
     await websocket.accept()
+    leaving: Leaving = websocket.app.state.leaving
+    if leaving.is_begun:
+        await websocket.close(SERVICE_RESTART, build_reason(build_pause_ms()))
+        return
     uid = websocket.query_params.get("uid", "")
     if not uid:
         await websocket.close(NORMAL_CLOSURE, "uid required")

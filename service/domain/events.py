@@ -14,6 +14,7 @@ from contract.keys import EVENTS_MAX_BYTES
 
 TASK_PROGRESS: Final = "task.progress_update"
 RESYNC_REQUIRED: Final = "resync_required"
+RECONNECT: Final = "reconnect"
 
 # What stays of a text or a list that is cut: enough to recognise it, and of the type that the reader expects.
 CUT_TEXT_CHARS: Final = 1_000
