@@ -77,7 +77,7 @@ class Services:
         own: dict[str, object] = {
             "REGISTRY": RegistryNamespace(lane, legacy, unified, dual, scan=scan),
             "UNIFIED_REGISTRY": UnifiedRegistryNamespace(lane, legacy, unified, tasks, dual, scan=scan),
-            "CHROMA_VECTOR": ChromaVectorNamespace(legacy, unified, dual, self.gateways.vectors),
+            "CHROMA_VECTOR": ChromaVectorNamespace(legacy, unified, dual, self.gateways.vectors, task_services.storage),
             "TASK": TaskNamespace(task_services, starter),
         }
         own |= build_namespaces(own, starter)

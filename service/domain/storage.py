@@ -34,6 +34,12 @@ class StorageSizes:
         }
 
 
+def size_of_record(text: str | None, metadata: bytes, dimension: int) -> int:
+    """Bytes of one record; `metadata`: its JSON, `null` for none."""
+    text_bytes = len(text.encode()) if text is not None else 0
+    return dimension * VECTOR_ELEMENT_BYTES + text_bytes + (len(metadata) if metadata != b"null" else 0)
+
+
 def format_size(size_bytes: int) -> str:
     """`512 B`, `1.50 KB`, `2.00 MB`, in powers of 1,024."""
     if size_bytes < 1024:

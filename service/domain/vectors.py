@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from service.domain.errors import DependencyRefused
+from service.domain.storage import size_of_record
 
 # 32-bit floats, little-endian: what Chroma stores and what both protocols send as base64. A list of Python's floats
 # takes eight times as much memory.
@@ -43,6 +46,12 @@ class Documents:
             raise DependencyRefused("an id is empty")
         if len(set(self.ids)) != len(self.ids):
             raise DependencyRefused("an id stands twice in ids")
+
+    def record_sizes(self, dimension: int) -> Iterator[int]:
+        """Bytes that each takes up with a vector of so many numbers."""
+        metadatas = self.metadatas or [None] * len(self)
+        for text, metadata in zip(self.texts, metadatas, strict=True):
+            yield size_of_record(text, msgspec.json.encode(metadata), dimension)
 
     def windows(self, size: int) -> Iterator["Documents"]:
         """These documents in order, `size` at a time."""

@@ -6,6 +6,7 @@ Not Chroma's own client: that brings numpy, OpenTelemetry and gRPC (39 MB and 1.
 
 import asyncio
 import importlib
+import io
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -118,9 +119,20 @@ class Chroma:
     async def count(self, collection: Collection) -> int:
         return _present(await self._ask("GET", f"{_path(collection)}/count", int))
 
-    async def read_page(self, collection: Collection, *, limit: int, offset: int) -> tuple[Page, int]:
-        """`limit` records from `offset`, in the order of their ids, and the bytes they came in. AnswerTooLarge."""
-        body = {"limit": limit, "offset": offset, "include": ["documents", "metadatas"]}
+    async def read_page(
+        self,
+        collection: Collection,
+        *,
+        limit: int,
+        offset: int,
+        ids: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> tuple[Page, int]:
+        """`limit` records from `offset`, in the order of their ids, and the bytes they came in. AnswerTooLarge.
+
+        `ids`, `where`: of those alone.
+        """
+        body = {"limit": limit, "offset": offset, "include": ["documents", "metadatas"], "ids": ids, "where": where}
         # A single record is read whatever its size: there is no smaller page.
         max_bytes = MAX_ANSWER_BYTES if limit > 1 else None
         status, answer = await self._send("POST", f"{_path(collection)}/get", body, max_bytes)
@@ -171,7 +183,9 @@ class Chroma:
         is_repeated = False
         while True:
             try:
-                async with session.request(method, path, data=data, headers=headers) as response:
+                # Written in parts: aiohttp would copy a large body as a whole, and warns of it.
+                body_parts = None if data is None else io.BytesIO(data)
+                async with session.request(method, path, data=body_parts, headers=headers) as response:
                     return response.status, await _read(response, max_bytes)
             except (aiohttp.ClientConnectorError, TimeoutError) as fault:
                 raise DependencyUnavailable(NO_ANSWER) from fault

@@ -4,17 +4,20 @@ A collection that nobody made is an empty one: today's service creates it at the
 Ours does so only where something is written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from service.domain.errors import DependencyRefused, DependencyUnavailable, ServiceError
-from service.domain.storage import VECTOR_ELEMENT_BYTES, StorageSizes
+from service.domain.storage import VECTOR_ELEMENT_BYTES, StorageSizes, size_of_record
 from service.domain.vector_computation import Record
 from service.domain.vectors import Documents, Vector, build_filter
 from service.gateways.chroma import AnswerTooLarge, Chroma, Collection, Page
 from service.gateways.embeddings import Embeddings, TextsRefused
+
+# Is told how many bytes a write added or, negative, took away.
+Counted = Callable[[int], Awaitable[None]]
 
 # Written together: up to this many documents are added all or none (16 KB a vector at most: 16 MB a request).
 WINDOW: Final = 1_000
@@ -38,13 +41,16 @@ class VectorStore:
         """The collection of that name, made where there is none."""
         return await self._chroma.create(name)
 
-    async def add(self, name: str, documents: Documents) -> None:
-        """Adds documents; ids that are there keep what they have. A failure past the first window tells how many."""
-        await self._write(name, documents, is_replacing=False)
+    async def add(self, name: str, documents: Documents, counted: Counted | None = None) -> None:
+        """Adds documents; ids that are there keep what they have. A failure past the first window tells how many.
 
-    async def upsert(self, name: str, documents: Documents) -> None:
+        `counted` hears after each window of what it added.
+        """
+        await self._write(name, documents, counted, is_replacing=False)
+
+    async def upsert(self, name: str, documents: Documents, counted: Counted | None = None) -> None:
         """As `add`, but ids that are there get the new text and vector, and the new metadata beside what they had."""
-        await self._write(name, documents, is_replacing=True)
+        await self._write(name, documents, counted, is_replacing=True)
 
     async def read_records(self, collection: Collection, ids: Sequence[str]) -> dict[str, Record]:
         """Those of the ids that the collection has, by id."""
@@ -93,14 +99,30 @@ class VectorStore:
         except AnswerTooLarge:
             raise DependencyRefused("the answer is too large: ask for fewer n_results") from None
 
-    async def delete(self, name: str, *, ids: Sequence[str] | None, where: Mapping[str, Any] | None) -> None:
-        """Deletes by ids, by filter, or by both."""
+    async def delete(
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        counted: Counted | None = None,
+    ) -> None:
+        """Deletes by ids, by filter, or by both. `counted` hears of what went."""
         condition = build_filter(where)
         if not ids and condition is None:
             raise DependencyRefused("ids or where is needed: nothing is deleted without either")
         collection = await self._chroma.find(name)
-        if collection is not None:
-            await self._chroma.delete(collection, ids=ids or None, where=condition)
+        if collection is None:
+            return
+        sizes = await self._read_sizes(collection, ids=ids or None, where=condition) if counted else StorageSizes()
+        await self._chroma.delete(collection, ids=ids or None, where=condition)
+        if counted is not None:
+            await counted(-sizes.total_size)
+
+    async def read_dimension(self, name: str) -> int | None:
+        """Numbers of a vector in the collection; None: nothing was ever added."""
+        collection = await self._chroma.find(name)
+        return None if collection is None else collection.dimension
 
     async def count(self, name: str) -> int:
         collection = await self._chroma.find(name)
@@ -109,26 +131,48 @@ class VectorStore:
     async def read_sizes(self, name: str) -> StorageSizes:
         """Bytes of a collection, counted page by page: all of its texts pass through, a page at a time is held."""
         collection = await self._chroma.find(name)
-        if collection is None:
-            return StorageSizes()
+        return StorageSizes() if collection is None else await self._read_sizes(collection)
+
+    async def _read_sizes(
+        self, collection: Collection, *, ids: Sequence[str] | None = None, where: Mapping[str, Any] | None = None
+    ) -> StorageSizes:
         count = documents_size = metadata_size = 0
-        limit = FIRST_PAGE
+        async for page in self._pages(collection, ids, where):
+            count += len(page.ids)
+            documents_size += _documents_bytes(page)
+            metadata_size += _metadata_bytes(page)
+        vectors_size = count * (collection.dimension or 0) * VECTOR_ELEMENT_BYTES
+        return StorageSizes(count, vectors_size, documents_size, metadata_size)
+
+    async def _pages(
+        self, collection: Collection, ids: Sequence[str] | None, where: Mapping[str, Any] | None
+    ) -> AsyncIterator[Page]:
+        offset, limit = 0, FIRST_PAGE
         while True:
             try:
-                page, page_bytes = await self._chroma.read_page(collection, limit=limit, offset=count)
+                page, page_bytes = await self._chroma.read_page(
+                    collection, limit=limit, offset=offset, ids=ids, where=where
+                )
             except AnswerTooLarge:
                 limit = max(1, limit // 4)
                 continue
             if not page.ids:
-                break
-            count += len(page.ids)
-            documents_size += _documents_bytes(page)
-            metadata_size += _metadata_bytes(page)
+                return
+            yield page
+            offset += len(page.ids)
             limit = _next_limit(limit, page_bytes)
-        vectors_size = count * (collection.dimension or 0) * VECTOR_ELEMENT_BYTES
-        return StorageSizes(count, vectors_size, documents_size, metadata_size)
 
-    async def _write(self, name: str, documents: Documents, *, is_replacing: bool) -> None:
+    async def _sizes_by_id(self, collection: Collection, ids: Sequence[str]) -> dict[str, int]:
+        """Bytes of those of the ids that the collection has."""
+        sizes: dict[str, int] = {}
+        async for page in self._pages(collection, ids, None):
+            for place, record_id in enumerate(page.ids):
+                text = page.documents[place] if page.documents else None
+                metadata = bytes(page.metadatas[place]) if page.metadatas else b"null"
+                sizes[record_id] = size_of_record(text, metadata, collection.dimension or 0)
+        return sizes
+
+    async def _write(self, name: str, documents: Documents, counted: Counted | None, *, is_replacing: bool) -> None:
         documents.check()
         collection = await self._chroma.create(name)
         size = min(WINDOW, await self._chroma.max_batch())
@@ -137,10 +181,20 @@ class VectorStore:
         for window in documents.windows(size):
             try:
                 vectors = await self._embeddings.embed(window.texts)
+                before = await self._sizes_by_id(collection, window.ids) if counted else {}
                 await write(collection, window, vectors)
             except ServiceError as fault:
                 raise _after(fault, done, len(documents)) from fault
+            if counted is not None:
+                dimension = len(vectors[0]) // VECTOR_ELEMENT_BYTES
+                await counted(_growth(window, dimension, before, is_replacing=is_replacing))
             done += len(window)
+
+
+def _growth(window: Documents, dimension: int, before: Mapping[str, int], *, is_replacing: bool) -> int:
+    """Bytes that writing `window` adds, where `before` was there."""
+    sizes = zip(window.ids, window.record_sizes(dimension), strict=True)
+    return sum(size - before.get(name, 0) for name, size in sizes if is_replacing or name not in before)
 
 
 def _after(fault: ServiceError, done: int, total: int) -> ServiceError:

@@ -9,16 +9,20 @@ from service.domain.ids import Id
 from service.domain.legacy import LegacyCollection, legacy_time
 from service.rpc.dual_write import DualWrite
 from service.store.legacy import LegacyRegistry
+from service.store.storage import StorageStore
 from service.store.unified import UnifiedRegistry
 
 
 class ChromaRegistry:
     """`CHROMA_VECTOR.register_collection_user`, `.heartbeat_collection` and `.unregister_collection_user`."""
 
-    def __init__(self, legacy: LegacyRegistry, unified: UnifiedRegistry, dual: DualWrite) -> None:
+    def __init__(
+        self, legacy: LegacyRegistry, unified: UnifiedRegistry, dual: DualWrite, storage: StorageStore
+    ) -> None:
         self._legacy = legacy
         self._unified = unified
         self._dual = dual
+        self._storage = storage
 
     async def register_collection_user(self, user_id: Id, collection_name: Id, session_id: Id) -> dict[str, str]:
         """Notes that a user works with a collection, for 90 seconds."""
@@ -27,7 +31,9 @@ class ChromaRegistry:
         entry = LegacyCollection(user_id, collection_name, session_id, registered_at=at, last_heartbeat=at)
         await self._legacy.register_collection(entry)
         metrics.REGISTRY_OPERATIONS.labels("legacy", "register_collection_user").inc()
-        await self._note("register_collection_user", user_id, collection_name, now)
+        if await self._note("register_collection_user", user_id, collection_name, now):
+            # Its documents count for this user's company, unless another's was first.
+            await self._dual.write("claim_collection", user_id, partial(self._claim, user_id, collection_name))
         return entry.document()
 
     async def heartbeat_collection(self, user_id: Id, collection_name: Id) -> dict[str, Any]:
@@ -49,7 +55,13 @@ class ChromaRegistry:
             await self._dual.write("unregister_collection_user", user_id, adopting)
         return {"user_id": user_id, "collection_name": collection_name, "unregistered": is_removed}
 
-    async def _note(self, operation: str, user_id: str, collection_name: str, now: datetime) -> None:
-        if await self._dual.is_on(user_id):
-            change = partial(self._unified.add_collection, user_id, collection_name, now)
-            await self._dual.write(operation, user_id, partial(self._dual.adopting, user_id, change))
+    async def _note(self, operation: str, user_id: str, collection_name: str, now: datetime) -> bool:
+        """Whether the flag is on for the user, so that the unified registry was told."""
+        if not await self._dual.is_on(user_id):
+            return False
+        change = partial(self._unified.add_collection, user_id, collection_name, now)
+        await self._dual.write(operation, user_id, partial(self._dual.adopting, user_id, change))
+        return True
+
+    async def _claim(self, user_id: str, collection_name: str) -> None:
+        await self._storage.claim(collection_name, await self._unified.current_company(user_id))

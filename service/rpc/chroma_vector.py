@@ -9,15 +9,20 @@ from typing import Any
 
 import structlog
 
-from service.domain.errors import DependencyRefused, DependencyUnavailable
+from service.domain.errors import DependencyRefused, DependencyUnavailable, QuotaExceeded
 from service.domain.ids import Id
 from service.domain.storage import build_storage_report
 from service.domain.vectors import Documents
 from service.gateways.vector_store import VectorStore
 from service.rpc.chroma_registry import ChromaRegistry
 from service.rpc.dual_write import DualWrite
+from service.rpc.router import current_call
+from service.rpc.starting import NeverRan
+from service.store.client import VALKEY_FAULTS
 from service.store.legacy import LegacyRegistry
+from service.store.storage import StorageStore
 from service.store.unified import UnifiedRegistry
+from service.tasks.storing import CompanyCollections
 
 log = structlog.get_logger("chroma_vector")
 
@@ -25,9 +30,17 @@ log = structlog.get_logger("chroma_vector")
 class ChromaVectorNamespace(ChromaRegistry):
     """The methods `CHROMA_VECTOR.*` of contract.md."""
 
-    def __init__(self, legacy: LegacyRegistry, unified: UnifiedRegistry, dual: DualWrite, vectors: VectorStore) -> None:
-        super().__init__(legacy, unified, dual)
+    def __init__(
+        self,
+        legacy: LegacyRegistry,
+        unified: UnifiedRegistry,
+        dual: DualWrite,
+        vectors: VectorStore,
+        storage: StorageStore,
+    ) -> None:
+        super().__init__(legacy, unified, dual, storage)
         self._vectors = vectors
+        self._collections = CompanyCollections(vectors, storage)
 
     async def add_documents(
         self,
@@ -79,28 +92,45 @@ class ChromaVectorNamespace(ChromaRegistry):
 
     async def analyze_storage_full(self, collection_name: Id, max_storage: float = 10.0) -> dict[str, Any]:
         """How much of `max_storage` GB a collection takes up, in the words that Reflex shows."""
-        answer = await _answer(collection_name, self._storage(collection_name, max_storage))
+        answer = await _answer(collection_name, self._storage_full(collection_name, max_storage))
         return {"success": True, "data": answer["data"]} if answer["success"] else answer
 
     async def _add(
         self, name: str, texts: list[str], metadatas: list[dict[str, Any] | None] | None, ids: list[str] | None
     ) -> dict[str, Any]:
         ids = [str(uuid.uuid4()) for _ in texts] if ids is None else ids
-        await self._vectors.add(name, Documents(ids, texts, metadatas))
+        company_id, is_limited = await self._company()
+        await self._collections.add(company_id, name, Documents(ids, texts, metadatas), is_limited=is_limited)
         return {"documents_added": len(texts), "ids": ids}
+
+    async def _company(self) -> tuple[str | None, bool]:
+        """The company that the caller works for, and whether its quota holds: not where the flag is off for the caller.
+
+        None: the envelope names no user; what the collection's own company may hold holds then.
+        """
+        call = current_call.get()
+        if call is None or not call.user_id:
+            return None, True
+        if not await self._dual.is_on(call.user_id):
+            return None, False
+        try:
+            return await self._unified.current_company(call.user_id), True
+        except VALKEY_FAULTS as fault:
+            log.warning("unified_registry_company_unknown", user_id=call.user_id, error=str(fault))
+            return None, True
 
     async def _query(self, name: str, texts: list[str], n_results: int, where: dict[str, Any] | None) -> dict[str, Any]:
         return {"results": await self._vectors.query(name, texts, n_results, where)}
 
     async def _delete(self, name: str, where: dict[str, Any] | None, ids: list[str] | None) -> dict[str, Any]:
-        await self._vectors.delete(name, ids=ids, where=where)
+        await self._collections.delete(name, ids=ids, where=where)
         return {"deleted": True}
 
     async def _info(self, name: str) -> dict[str, Any]:
         return {"document_count": await self._vectors.count(name)}
 
     async def _analyze(self, name: str) -> dict[str, Any]:
-        return {"analysis": (await self._vectors.read_sizes(name)).document()}
+        return {"analysis": (await self._collections.read_sizes(name)).document()}
 
     async def _create(self, name: str) -> dict[str, Any]:
         collection = await self._vectors.create(name)
@@ -112,11 +142,11 @@ class ChromaVectorNamespace(ChromaRegistry):
         return {"message": f"The collection '{name}' can be analysed", "analyzer_ready": True}
 
     async def _report(self, name: str) -> dict[str, Any]:
-        sizes = await self._vectors.read_sizes(name)
+        sizes = await self._collections.read_sizes(name)
         return {"report": sizes.document(), "message": f"Report of the collection '{name}'"}
 
-    async def _storage(self, name: str, max_storage_gb: float) -> dict[str, Any]:
-        sizes = await self._vectors.read_sizes(name)
+    async def _storage_full(self, name: str, max_storage_gb: float) -> dict[str, Any]:
+        sizes = await self._collections.read_sizes(name)
         return {"data": build_storage_report(sizes, max_storage_gb)}
 
 
@@ -127,4 +157,8 @@ async def _answer(collection_name: str, work: Awaitable[dict[str, Any]]) -> dict
     except (DependencyUnavailable, DependencyRefused) as fault:
         log.warning("chroma_vector_failed", collection_name=collection_name, error=str(fault))
         return {"success": False, "error": str(fault), "collection_name": collection_name}
+    except QuotaExceeded as fault:
+        log.warning("chroma_vector_over_quota", collection_name=collection_name, error=str(fault))
+        answer = {"success": False, "error": str(fault), "collection_name": collection_name}
+        return NeverRan(answer, retry_after_ms=fault.retry_after_ms)
     return {"success": True, "collection_name": collection_name, **found}

@@ -87,6 +87,7 @@ class QuotaStore:
         for task in tasks:
             start = task.celery_task_id or ""
             pipeline.eval(_RELEASE, 1, keys.task_quota(task.company_id, task.user_id), task.task_id, start)
+            self._storage.add_expire(pipeline, task.company_id, task.task_id)
             if not have_run:
                 pipeline.zrem(keys.request_quota(task.company_id), start)
         await pipeline.execute()

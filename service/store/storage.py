@@ -9,6 +9,8 @@ import time
 from types import TracebackType
 from typing import Any, Final
 
+from redis.asyncio.client import Pipeline
+
 from contract import keys
 from service.domain.quotas import STORAGE_LIMIT_MB, Refusal, choose_storage_retry_ms
 from service.domain.storage import MB
@@ -18,9 +20,17 @@ from service.store.scripts import script
 
 _RESERVE: Final = script("storage_reserve")
 _SPEND: Final = script("storage_spend")
+_CORRECT: Final = script("storage_correct")
+_EXPIRE: Final = script("storage_expire")
 _HELD: Final = "held:"
+_COLLECTION: Final = "collection:"
 # A task holds for as long as it may run; whoever else reserves writes at once.
 HELD_S: Final = 300
+
+
+def task_holder(task_id: str) -> str:
+    """Who holds what a task reserved, whichever attempt it is at."""
+    return f"task:{task_id}"
 
 
 class Reservation:
@@ -73,6 +83,11 @@ class StorageStore:
             owner = await self._valkey.set(key, company_id, nx=True, get=True)
         return owner.decode() if owner else company_id
 
+    async def claim(self, collection_name: str, company_id: str) -> None:
+        """Lets a collection count for a company, unless it counts for one already."""
+        if await self._valkey.set(keys.collection_owner(collection_name), company_id, nx=True):
+            await self.look_at(company_id, collection_name, round(time.time() * 1000))
+
     async def reserve(
         self, company_id: str, collection_name: str, size_bytes: int, *, holder: str, held_s: int = HELD_S
     ) -> Reservation:
@@ -89,7 +104,7 @@ class StorageStore:
             raise Refusal(STORAGE_LIMIT_MB, limit, retry_ms, held=held, needed=size_bytes).error()
         until_ms, is_to_be_measured = rest
         look_ms = round(time.time() * 1000) if is_to_be_measured else until_ms
-        await self._valkey.zadd(keys.STORAGE_CHECKS, {f"{owner}:{collection_name}": look_ms}, lt=True)
+        await self.look_at(owner, collection_name, look_ms)
         return Reservation(self, owner, collection_name, holder)
 
     async def spend(
@@ -101,6 +116,24 @@ class StorageStore:
 
     async def release(self, company_id: str, holder: str) -> None:
         await self._valkey.hdel(keys.storage_quota(company_id), _HELD + holder)
+
+    def add_expire(self, pipeline: Pipeline, company_id: str, task_id: str) -> None:
+        """Adds to `pipeline` that a task has ended, whose process may have died before it released what it held."""
+        pipeline.eval(_EXPIRE, 1, keys.storage_quota(company_id), task_holder(task_id))
+
+    async def read_changes(self, company_id: str, collection_name: str) -> int:
+        """How often something was counted for a collection; `correct` compares it."""
+        value: Any = await self._valkey.hget(keys.storage_quota(company_id), _COLLECTION + collection_name)
+        return int(value.split()[1]) if value else 0
+
+    async def correct(self, company_id: str, collection_name: str, size_bytes: int, changes: int) -> bool:
+        """Counts what a collection was measured to hold. False: it changed while it was, or is about to."""
+        words = (collection_name, str(size_bytes), str(changes))
+        return bool(await self._valkey.eval(_CORRECT, 1, keys.storage_quota(company_id), *words))
+
+    async def look_at(self, company_id: str, collection_name: str, at_ms: int) -> None:
+        """Lets maintenance look at a collection then, or sooner if it means to already."""
+        await self._valkey.zadd(keys.STORAGE_CHECKS, {f"{company_id}:{collection_name}": at_ms}, lt=True)
 
     async def read_held(self, company_id: str) -> int:
         """Bytes that count for a company now: what its collections take up, and what is reserved."""

@@ -21,7 +21,7 @@ from service.domain.progress import Step, build_progress, estimate_completion
 from service.domain.tasks import PROCESSING, STARTED, TaskEntry
 from service.store.client import VALKEY_FAULTS
 from service.store.payloads import parse as parse_payload
-from service.store.storage import Reservation
+from service.store.storage import Reservation, task_holder
 from service.store.tasks import Begun, Fence, parse_begun, parse_fields
 from service.tasks.declaring import Arguments, TaskFailure, TaskKind
 from service.tasks.ending import Ending, end_run, ending_of_lost, patiently, tell_late
@@ -195,7 +195,7 @@ class Run:
         try:
             return await patiently(
                 lambda: self._services.storage.reserve(
-                    self.company_id, collection_name, size_bytes, holder=f"task:{self.task_id}", held_s=held_s
+                    self.company_id, collection_name, size_bytes, holder=task_holder(self.task_id), held_s=held_s
                 )
             )
         except QuotaExceeded as refusal:
