@@ -93,6 +93,11 @@ def request_quota(company_id: str) -> str:
     return f"quota:requests:{company_id}"
 
 
+def company_limits(company_id: str) -> str:
+    """Hash of the limits that Firestore last told of a company, for processes without Firestore; and when that was."""
+    return f"quota:limits:{company_id}"
+
+
 def storage_quota(company_id: str) -> str:
     """Hash of what a company's collections take up in Chroma, and of what is reserved (`service.store.storage`)."""
     return f"quota:storage:{company_id}"

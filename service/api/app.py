@@ -38,6 +38,7 @@ from service.store.flag import FlagSource
 from service.store.idempotency import IdempotencyStore
 from service.store.lane import Lane
 from service.store.legacy import LegacyRegistry
+from service.store.limits import Limits
 from service.store.queue import TaskQueue
 from service.store.tasks import TaskStore
 from service.store.unified import UnifiedRegistry
@@ -56,6 +57,7 @@ class Services:
         self.relay = Relay(self.valkey, settings)
         self.queue = TaskQueue(settings)
         self.gateways = Gateways.open(settings)
+        self.limits = Limits(self.valkey, lambda: self.flag.document.quotas, lambda: self.listeners.quotas)
         self.dispatcher = self._dispatcher(settings)
         self.rpc = RpcRoute(
             settings, self.dispatcher, IdempotencyStore(self.lane, settings.idempotency_ttl_s), self.lane
@@ -70,9 +72,7 @@ class Services:
         legacy, unified, tasks = LegacyRegistry(lane), UnifiedRegistry(lane), TaskStore(self.valkey)
         dual = DualWrite(self.flag, unified)
         load_task_types()
-        task_services = TaskServices.over(
-            settings, self.valkey, lane, self.queue, self.gateways, lambda: self.flag.document.quotas
-        )
+        task_services = TaskServices.over(settings, self.valkey, lane, self.queue, self.gateways, self.limits)
         starter = TaskStarter(task_services, self.flag)
         own: dict[str, object] = {
             "REGISTRY": RegistryNamespace(lane, legacy, unified, dual, scan=scan),
@@ -91,6 +91,7 @@ class Services:
         freeze_what_stays()
 
     async def stop(self) -> None:
+        await self.limits.close()
         await self.listeners.stop()
         await self.relay.stop()
         await self.flag.stop()

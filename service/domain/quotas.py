@@ -5,7 +5,7 @@ Counting is `service.store.quotas`' (tasks, LLM requests) and `service.store.sto
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from service.domain.errors import QuotaExceeded
 from service.domain.storage import MB, format_size
@@ -22,16 +22,40 @@ STORAGE_LIMIT_MB: Final = "storage_limit_mb"
 _SOONEST_MS: Final = 1_000
 _LATEST_MS: Final = 300_000
 _UNKNOWN_MS: Final = 30_000
+# Far above any limit that is meant, and what Lua still counts exactly.
+_MOST: Final = 2**32
 
 
-def choose_limit(quota: str, of_company: str | None, of_service: Mapping[str, int]) -> int:
-    """Cases in order: the company's own limit; the service's (the flag document's); the contract's default.
+def choose_limit(
+    quota: str, of_company: Mapping[str, int], in_firestore: Mapping[str, int], of_service: Mapping[str, int]
+) -> int:
+    """Cases in order: the company's entry; Firestore; the service's (the flag document's); the contract's default.
 
-    Example: a company without one, in a service that says 50 → 50.
+    Example: a company that neither its entry nor Firestore says anything of, in a service that says 50 → 50.
     """
-    if of_company is not None and of_company.isascii() and of_company.isdigit():
-        return int(of_company)
-    return of_service.get(quota, QUOTAS[quota])
+    for limits in (of_company, in_firestore, of_service):
+        if quota in limits:
+            return limits[quota]
+    return QUOTAS[quota]
+
+
+def parse_limits(raw: Any) -> dict[str, int]:
+    """Quotas and their limits out of a map of whatever somebody wrote; what is no limit is left out."""
+    if not isinstance(raw, Mapping):
+        return {}
+    limits: dict[str, int] = {}
+    for quota in QUOTAS:
+        value = raw.get(quota)
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and 0 <= value < _MOST
+            and value == int(value)
+        ):
+            limits[quota] = int(value)
+    return limits
 
 
 def choose_retry_ms(mean_duration_s: float | None) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from service.gateways.firestore.access import FirestoreAccess
 from service.gateways.firestore.client import FirestoreClient
 from service.gateways.firestore.companies import AuthorizedCompanies
+from service.gateways.firestore.quotas import CompanyQuotas
 from service.gateways.firestore.watch import Watch
 from service.gateways.rtdb.client import GoogleTokens, RtdbClient
 from service.listeners.chats import ChatListeners
@@ -84,6 +85,7 @@ class FirestoreSide:
         store = PresenceStore(lane, hold_s(ttl_s))
         self.client = FirestoreClient(access)
         self.companies = AuthorizedCompanies(self.client)
+        self.quotas = CompanyQuotas(self.client)
         self.watch = Watch(self.client)
         self.directory = Directory(self.watch, self._documents_changed)
         self.presence = Presence(

@@ -17,6 +17,7 @@ from service.domain.messages import Chat
 from service.domain.presence import is_document_id
 from service.gateways.firestore.access import FirebaseMisconfigured, read_access, read_account
 from service.gateways.firestore.companies import AuthorizedCompanies
+from service.gateways.firestore.quotas import CompanyQuotas
 from service.settings import Settings
 from service.store.events import EventStore
 from service.store.lane import Lane
@@ -81,6 +82,12 @@ class Listeners:
         """The users' authorised companies; None: Firestore is not configured, or not started yet."""
         users = self._firebase.users if self._firebase is not None else None
         return users.companies if users is not None else None
+
+    @property
+    def quotas(self) -> "CompanyQuotas | None":
+        """The companies' limits in Firestore; None: it is not configured, or not started yet."""
+        users = self._firebase.users if self._firebase is not None else None
+        return users.quotas if users is not None else None
 
     async def start(self) -> None:
         """Waits for nothing: Firebase and Valkey may come later."""

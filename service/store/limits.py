@@ -1,57 +1,143 @@
-"""Which limits hold for a company, at most ten seconds old: its own in the company's entry, else the service's."""
+"""Which limits hold for a company, at most ten seconds old: its entry's, else Firestore's, else the service's.
 
+What Firestore told is kept in Valkey, for workers, which have no Firestore, and for when it is away: the last that was
+known holds then, and the service's where nothing ever was. Nobody waits for Firestore but who first asks for a company.
+"""
+
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
 
 from contract import flag, keys
 from service.domain import unified as doc
-from service.domain.quotas import choose_limit
-from service.store.client import Valkey
+from service.domain.quotas import choose_limit, parse_limits
+from service.store.client import VALKEY_FAULTS, Valkey
 
 log = structlog.get_logger("pinnokio.quotas")
 
 KEPT_S: Final = 10.0
 KEPT_COMPANIES: Final = 10_000
+# Firestore is asked again for what is older than this.
+FRESH_S: Final = 60.0
+FIRST_ANSWER_S: Final = 1.0
+_READ_AT: Final = "read_at"
 
 OfService = Callable[[], Mapping[str, int]]
 
 
-class Limits:
-    """Reads them. `of_service`: the service's own as this process knows them; None: they are read from Valkey too."""
+class LimitSource(Protocol):
+    """Firestore, as far as limits go. None: it does not tell now."""
 
-    def __init__(self, valkey: Valkey, of_service: OfService | None = None) -> None:
+    async def read(self, company_id: str) -> Mapping[str, int] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    until: float
+    of_company: Mapping[str, int]
+    in_firestore: Mapping[str, int]
+    of_service: Mapping[str, int]
+
+
+class Limits:
+    """Reads them. `of_service`: the service's own as this process knows them; None: they are read from Valkey too.
+    `source`: Firestore, where this process has it by now."""
+
+    def __init__(
+        self,
+        valkey: Valkey,
+        of_service: OfService | None = None,
+        source: Callable[[], LimitSource | None] = lambda: None,
+    ) -> None:
         self._valkey = valkey
         self._of_service = of_service
-        self._known: OrderedDict[str, tuple[float, dict[str, str], Mapping[str, int]]] = OrderedDict()
+        self._source = source
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._refreshing: dict[str, asyncio.Task[Mapping[str, int] | None]] = {}
 
     async def read(self, quota: str, company_id: str) -> int:
         """Raises redis-py's errors."""
-        until, of_company, of_service = self._known.get(company_id, (0.0, {}, {}))
-        if until < time.monotonic():
-            of_company, of_service = await self._read(company_id)
-            self._known[company_id] = (time.monotonic() + KEPT_S, of_company, of_service)
+        known = self._known.get(company_id)
+        if known is None or known.until < time.monotonic():
+            known = self._known[company_id] = await self._read(company_id)
             self._known.move_to_end(company_id)
             if len(self._known) > KEPT_COMPANIES:
                 self._known.popitem(last=False)
-        return choose_limit(quota, of_company.get(quota), self._of_service() if self._of_service else of_service)
+        of_service = self._of_service() if self._of_service else known.of_service
+        return choose_limit(quota, known.of_company, known.in_firestore, of_service)
 
     def forget(self) -> None:
         """The next reading asks Valkey."""
         self._known.clear()
 
-    async def _read(self, company_id: str) -> tuple[dict[str, str], Mapping[str, int]]:
+    async def close(self) -> None:
+        """Ends what is under way."""
+        for refreshing in list(self._refreshing.values()):
+            refreshing.cancel()
+        await asyncio.gather(*self._refreshing.values(), return_exceptions=True)
+
+    async def _read(self, company_id: str) -> _Known:
         pipeline = self._valkey.pipeline(transaction=False)
         pipeline.hmget(keys.company(company_id), [doc.QUOTA + quota for quota in doc.QUOTAS])
+        pipeline.hgetall(keys.company_limits(company_id))
         if self._of_service is None:
             pipeline.get(keys.FLAG)
-        values, *documents = await pipeline.execute()
-        of_company = {quota: value.decode() for quota, value in zip(doc.QUOTAS, values, strict=True) if value}
-        return of_company, _parse_quotas(documents[0]) if documents else {}
+        values, copy, *documents = await pipeline.execute()
+        of_company = parse_limits(_texts(dict(zip(doc.QUOTAS, values, strict=True))))
+        in_firestore: Mapping[str, int] = {}
+        if of_company.keys() < doc.QUOTAS.keys():
+            in_firestore = await self._read_firestore(company_id, _texts({name.decode(): copy[name] for name in copy}))
+        of_service = _parse_quotas(documents[0]) if documents else {}
+        return _Known(time.monotonic() + KEPT_S, of_company, in_firestore, of_service)
+
+    async def _read_firestore(self, company_id: str, copy: Mapping[str, str]) -> Mapping[str, int]:
+        """What was told last; asked anew in the background where that is old, and waited for where it never was."""
+        source, last = self._source(), parse_limits(copy)
+        if source is None or time.time() - float(copy.get(_READ_AT, "0")) < FRESH_S:
+            return last
+        refreshing = self._refreshing.get(company_id)
+        if refreshing is None:
+            refreshing = asyncio.create_task(self._refresh(source, company_id, _READ_AT in copy), name="company-limits")
+            self._refreshing[company_id] = refreshing
+            refreshing.add_done_callback(lambda _: self._refreshing.pop(company_id, None))
+        if _READ_AT in copy:
+            return last
+        try:
+            return await asyncio.wait_for(asyncio.shield(refreshing), FIRST_ANSWER_S) or {}
+        except TimeoutError:
+            return {}
+
+    async def _refresh(self, source: LimitSource, company_id: str, is_known: bool) -> Mapping[str, int] | None:
+        """What Firestore tells now, kept for a day; None: it does not, and what was told last holds."""
+        told = await source.read(company_id)
+        if told is None:
+            using = "what Firestore told last" if is_known else "the service's own"
+            log.warning("company_quotas_fallback", company_id=company_id, using=using)
+            return None
+        key = keys.company_limits(company_id)
+        values: dict[Any, Any] = {
+            **{quota: str(limit) for quota, limit in told.items()},
+            _READ_AT: f"{time.time():.0f}",
+        }
+        pipeline = self._valkey.pipeline(transaction=True)
+        pipeline.delete(key)
+        pipeline.hset(key, mapping=values)
+        pipeline.expire(key, keys.DAY_S)
+        try:
+            await pipeline.execute()
+        except VALKEY_FAULTS as fault:
+            log.warning("company_quotas_not_kept", company_id=company_id, error=repr(fault))
+        return told
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value.decode() for name, value in values.items() if value is not None}
 
 
 def _parse_quotas(document: Any) -> Mapping[str, int]:

@@ -13,7 +13,7 @@ from service.store.checkpoints import CheckpointStore
 from service.store.client import Valkey, connect
 from service.store.events import EventStore
 from service.store.lane import Lane
-from service.store.limits import Limits, OfService
+from service.store.limits import Limits
 from service.store.payloads import PayloadStore
 from service.store.queue import TaskQueue
 from service.store.quotas import QuotaStore
@@ -83,10 +83,10 @@ class Services:
         lane: Lane,
         queue: TaskQueue,
         gateways: Gateways,
-        quotas_of_service: OfService | None = None,
+        limits: Limits | None = None,
     ) -> "Services":
-        """Stores over clients that somebody else closes. `quotas_of_service` None: they are read from Valkey."""
-        limits = Limits(valkey, quotas_of_service)
+        """Stores over clients that somebody else closes. `limits` None: as Valkey has them."""
+        limits = limits or Limits(valkey)
         storage = StorageStore(valkey, limits)
         return cls(
             settings=settings,

@@ -1,23 +1,52 @@
 """Which limit holds, and when to try again."""
 
+from typing import Any
+
 import pytest
 
 from service.domain.errors import QuotaExceeded
-from service.domain.quotas import Refusal, choose_limit, choose_retry_ms, choose_storage_retry_ms
+from service.domain.quotas import Refusal, choose_limit, choose_retry_ms, choose_storage_retry_ms, parse_limits
 
 
 @pytest.mark.parametrize(
-    ("of_company", "of_service", "limit"),
+    ("of_company", "in_firestore", "of_service", "limit"),
     [
-        pytest.param(None, {}, 10, id="the contract's"),
-        pytest.param(None, {"max_tasks_per_user": 50}, 50, id="the service's"),
-        pytest.param("3", {"max_tasks_per_user": 50}, 3, id="the company's"),
-        pytest.param("0", {}, 0, id="none at all"),
-        pytest.param("many", {}, 10, id="no number"),
+        pytest.param(None, None, None, 10, id="the contract's"),
+        pytest.param(None, None, 50, 50, id="the service's"),
+        pytest.param(None, 7, 50, 7, id="Firestore's"),
+        pytest.param(3, 7, 50, 3, id="the company's"),
+        pytest.param(0, 7, None, 0, id="none at all"),
     ],
 )
-def test_which_limit_holds(of_company: str | None, of_service: dict[str, int], limit: int) -> None:
-    assert choose_limit("max_tasks_per_user", of_company, of_service) == limit
+def test_which_limit_holds(
+    of_company: int | None, in_firestore: int | None, of_service: int | None, limit: int
+) -> None:
+    told = ({"max_tasks_per_user": one} if one is not None else {} for one in (of_company, in_firestore, of_service))
+    assert choose_limit("max_tasks_per_user", *told) == limit
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [
+        (5, 5),
+        ("5", 5),
+        (5.0, 5),
+        (0, 0),
+        ("many", None),
+        (-1, None),
+        (5.5, None),
+        (True, None),
+        (None, None),
+        (1e300, None),
+    ],
+)
+def test_what_is_a_limit(value: Any, limit: int | None) -> None:
+    assert parse_limits({"storage_limit_mb": value, "unknown": 3}).get("storage_limit_mb") == limit
+
+
+@pytest.mark.parametrize("raw", [None, [], "5", {}])
+def test_no_map_names_no_limit(raw: Any) -> None:
+    assert parse_limits(raw) == {}
 
 
 @pytest.mark.parametrize(("mean_s", "retry_ms"), [(None, 30_000), (0.01, 1_000), (12.0, 12_000), (3600.0, 300_000)])
