@@ -31,6 +31,7 @@ from service.rpc.router import Dispatcher
 from service.rpc.starting import TaskStarter
 from service.rpc.task import TaskNamespace
 from service.rpc.unified_registry import UnifiedRegistryNamespace
+from service.rpc.user_companies import UserCompanies
 from service.settings import Settings
 from service.store.client import connect
 from service.store.events import EventStore
@@ -70,10 +71,11 @@ class Services:
     def _dispatcher(self, settings: Settings) -> Dispatcher:
         lane, scan = self.lane, settings.legacy_session_scan
         legacy, unified, tasks = LegacyRegistry(lane), UnifiedRegistry(lane), TaskStore(self.valkey)
-        dual = DualWrite(self.flag, unified)
+        self.companies = UserCompanies(unified, lambda: self.listeners.companies)
+        dual = DualWrite(self.flag, unified, self.companies)
         load_task_types()
         task_services = TaskServices.over(settings, self.valkey, lane, self.queue, self.gateways, self.limits)
-        starter = TaskStarter(task_services, self.flag)
+        starter = TaskStarter(task_services, self.flag, dual)
         own: dict[str, object] = {
             "REGISTRY": RegistryNamespace(lane, legacy, unified, dual, scan=scan),
             "UNIFIED_REGISTRY": UnifiedRegistryNamespace(lane, legacy, unified, tasks, dual, scan=scan),
@@ -91,6 +93,7 @@ class Services:
         freeze_what_stays()
 
     async def stop(self) -> None:
+        await self.companies.close()
         await self.limits.close()
         await self.listeners.stop()
         await self.relay.stop()

@@ -14,6 +14,7 @@ from typing import Final, TextIO
 
 from service.domain.drift import Comparison, Drift, Outcome, UserPair, compare_user
 from service.rpc.dual_write import DualWrite
+from service.rpc.user_companies import UserCompanies
 from service.settings import Settings
 from service.store.client import connect
 from service.store.flag import FlagSource
@@ -73,7 +74,8 @@ async def verify(settings: Settings, size: int | None, *, second_look_s: float =
     try:
         flag = FlagSource(valkey, settings)
         await flag.read_once()
-        dual = DualWrite(flag, UnifiedRegistry(lane))
+        unified = UnifiedRegistry(lane)
+        dual = DualWrite(flag, unified, UserCompanies(unified))
         sample = await draw_sample(lane, size, random.Random())  # noqa: S311 - a sample, no secret
         found, off = await _compare(lane, dual, sample, sample.users)
         suspects = [user_id for user_id, comparison in found.items() if comparison.drifts]

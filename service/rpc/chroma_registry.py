@@ -64,4 +64,4 @@ class ChromaRegistry:
         return True
 
     async def _claim(self, user_id: str, collection_name: str) -> None:
-        await self._storage.claim(collection_name, await self._unified.current_company(user_id))
+        await self._storage.claim(collection_name, await self._dual.companies.current(user_id))

@@ -114,7 +114,7 @@ class ChromaVectorNamespace(ChromaRegistry):
         if not await self._dual.is_on(call.user_id):
             return None, False
         try:
-            return await self._unified.current_company(call.user_id), True
+            return await self._dual.companies.current(call.user_id), True
         except VALKEY_FAULTS as fault:
             log.warning("unified_registry_company_unknown", user_id=call.user_id, error=str(fault))
             return None, True

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import structlog
 
 from service import metrics
+from service.rpc.user_companies import UserCompanies
 from service.store.client import VALKEY_DOWN
 from service.store.flag import FlagSource
 from service.store.unified import UnifiedRegistry
@@ -25,9 +26,10 @@ Answer = TypeVar("Answer")
 class DualWrite:
     """Decides for a user and carries the unified part out."""
 
-    def __init__(self, flag: FlagSource, unified: UnifiedRegistry) -> None:
+    def __init__(self, flag: FlagSource, unified: UnifiedRegistry, companies: UserCompanies) -> None:
         self._flag = flag
         self._unified = unified
+        self.companies = companies
 
     async def is_on(self, user_id: str) -> bool:
         """Whether the unified registry is on for the user.
@@ -38,7 +40,7 @@ class DualWrite:
         if self._flag.needs_company:
             try:
                 async with asyncio.timeout(UNIFIED_LIMIT_S):
-                    company_id = await self._unified.first_company(user_id)
+                    company_id = await self.companies.first(user_id)
             except (*VALKEY_DOWN, TimeoutError) as fault:
                 log.warning("unified_registry_company_unknown", user_id=user_id, error=str(fault))
         answer = self._flag.is_on(user_id, company_id)

@@ -49,6 +49,8 @@ class RegistryNamespace:
             metrics.REGISTRY_OPERATIONS.labels("legacy", "register_user").inc()
             if is_on:
                 company_id = await self._dual.write("register_user", user_id, register)
+        if is_on:
+            self._dual.companies.complete(user_id)
         log.info("user_registered", user_id=user_id, company_id=company_id, session_id=session_id)
         return user.document()
 

@@ -48,7 +48,7 @@ class StartRequest:
 class TaskStarter:
     """Starts tasks of any type."""
 
-    def __init__(self, services: Services, flag: FlagSource) -> None:
+    def __init__(self, services: Services, flag: FlagSource, dual: DualWrite) -> None:
         self._valkey = services.valkey
         self._settings = services.settings
         self._tasks = services.tasks
@@ -57,7 +57,7 @@ class TaskStarter:
         self._quotas = services.quotas
         self._unified = services.unified
         self._flag = flag
-        self._dual = DualWrite(flag, services.unified)
+        self._dual = dual
 
     async def start(self, request: StartRequest) -> dict[str, Any]:
         """The contract's answer to a `start_…`: `{success, task_id, celery_task_id, status, …}`."""
@@ -70,7 +70,7 @@ class TaskStarter:
             return NeverRan(_refusal(request, UNAVAILABLE))
 
     async def _claim_and_queue(self, request: StartRequest) -> dict[str, Any]:
-        company_id = request.company_id or await self._unified.current_company(request.user_id)
+        company_id = request.company_id or await self._dual.companies.current(request.user_id)
         task = NewTask(
             task_id=request.task_id,
             task_type=request.task_type,

@@ -67,6 +67,7 @@ class UnifiedRegistryNamespace:
             await self._legacy.register_user(LegacyUser(user_id, session_id, route, legacy_time(now)))
         registration = Registration(user_id, session_id, route, now, company_id, tuple(authorized_companies))
         await self._unified.register(registration)
+        self._dual.companies.merge(user_id, authorized_companies)
         metrics.REGISTRY_OPERATIONS.labels("unified", "register_user_session").inc()
         log.info("user_registered", user_id=user_id, company_id=company_id, session_id=session_id)
         return await self._unified.read_user(user_id)

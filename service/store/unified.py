@@ -55,6 +55,26 @@ class UnifiedRegistry:
         self._companies.put(user_id, KnownCompanies(first or None, current))
         return current
 
+    async def authorize(self, user_id: str, companies: tuple[str, ...]) -> None:
+        """Gives the user's entry its authorised companies; who worked in none of them works in the first.
+
+        Nothing where there is no entry.
+        """
+        patch = Patch(only_if="exists", read=(doc.CURRENT_COMPANY, doc.SESSION_ID, doc.STATUS))
+        patched = await self._patch_user(user_id, _authorizing(patch, companies))
+        if not patched.is_applied:
+            return
+        current, session_id, status = patched.before
+        if current in (None, DEFAULT_COMPANY) and DEFAULT_COMPANY not in companies:
+            moving = Patch(guard={doc.CURRENT_COMPANY: DEFAULT_COMPANY}, set={doc.CURRENT_COMPANY: companies[0]})
+            if (await self._patch_user(user_id, moving)).is_applied:
+                current = companies[0]
+                await self._leave(DEFAULT_COMPANY, user_id)
+                if status == doc.ONLINE:
+                    at = datetime.now(UTC).isoformat()
+                    _raise_first(await self._lane.run(*_active(current, user_id, session_id or "", at)))
+        self._companies.put(user_id, KnownCompanies(companies[0], current or DEFAULT_COMPANY))
+
     async def unregister(self, user_id: str, session_id: str) -> bool:
         """Marks the user offline, if this is still the session; whether it was."""
         patch = Patch(
@@ -199,16 +219,24 @@ def _register_patch(registration: Registration) -> Patch:
     }
     if registration.company_id is not None:
         values[doc.CURRENT_COMPANY] = registration.company_id
-    authorized = registration.authorized_companies
-    if authorized is not None:
-        values[doc.FIRST_COMPANY] = authorized[0] if authorized else ""
-    return Patch(
+    patch = Patch(
         read=(doc.CURRENT_COMPANY, doc.FIRST_COMPANY),
-        clear=() if authorized is None else (doc.AUTHORIZED, doc.ROLE_IN),
-        append=tuple(doc.AUTHORIZED + company for company in authorized or ()),
-        set=values | {doc.ROLE_IN + company: doc.ROLE for company in authorized or ()},
+        set=values,
         default={doc.CURRENT_COMPANY: _first_company(registration)},
         ttl_s=_TTL_S,
+    )
+    authorized = registration.authorized_companies
+    return patch if authorized is None else _authorizing(patch, authorized)
+
+
+def _authorizing(patch: Patch, companies: tuple[str, ...]) -> Patch:
+    """The patch, which also replaces the authorised companies."""
+    values = {doc.FIRST_COMPANY: companies[0] if companies else ""}
+    return replace(
+        patch,
+        clear=(doc.AUTHORIZED, doc.ROLE_IN),
+        append=tuple(doc.AUTHORIZED + company for company in companies),
+        set=patch.set | values | {doc.ROLE_IN + company: doc.ROLE for company in companies},
     )
 
 

@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from service.rpc.dual_write import DualWrite
 from service.rpc.starting import StartRequest, TaskStarter
 from service.rpc.task import TaskNamespace
+from service.rpc.user_companies import UserCompanies
 from service.settings import Settings
 from service.store.client import Valkey, connect
 from service.store.flag import FlagSource
@@ -105,7 +107,9 @@ class User:
         self.services = Services.over(settings, valkey, self.lane, self.queue, self.gateways)
         self.tasks = self.services.tasks
         load_task_types()
-        self.starter = TaskStarter(self.services, self.flag)
+        unified = self.services.unified
+        dual = DualWrite(self.flag, unified, UserCompanies(unified))
+        self.starter = TaskStarter(self.services, self.flag, dual)
         self.rpc = TaskNamespace(self.services, self.starter)
         self.channel = valkey.pubsub(ignore_subscribe_messages=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from service.domain.ids import DEFAULT_COMPANY
-from service.domain.presence import AUTHORIZED_COMPANIES, parse_companies
+from service.domain.presence import AUTHORIZED_COMPANIES, is_document_id, parse_companies
 from service.gateways.firestore.model import Document, Merge
 
 COLLECTION: Final = "listeners_registry"
@@ -35,13 +35,20 @@ class AuthorizedCompanies:
 
     async def read(self, user_id: str) -> tuple[str, ...]:
         """In their order; empty where none are known. Raises FirestoreFault."""
-        until, companies = self._known.get(user_id, (0.0, ()))
-        if until > self._clock():
+        companies = self.known(user_id)
+        if companies is not None:
             return companies
+        if not is_document_id(user_id):
+            return ()
         document = await self._documents.read(path_of(user_id))
         companies = parse_companies(document.fields) if document else ()
         self._keep(user_id, companies)
         return companies
+
+    def known(self, user_id: str) -> tuple[str, ...] | None:
+        """Those that were read or written within the minute; None: Firestore has to be asked."""
+        until, companies = self._known.get(user_id, (0.0, ()))
+        return companies if until > self._clock() else None
 
     async def read_current(self, user_id: str) -> str:
         """The first of them, else `default`. Raises FirestoreFault."""
@@ -49,7 +56,7 @@ class AuthorizedCompanies:
 
     async def merge(self, user_id: str, companies: Sequence[str]) -> None:
         """Writes them where there are any; presence and heartbeat stay as they are. Raises FirestoreFault."""
-        if not companies:
+        if not companies or not is_document_id(user_id):
             return
         await self._documents.write([Merge(path_of(user_id), {AUTHORIZED_COMPANIES: list(companies)})])
         self._keep(user_id, tuple(companies))
