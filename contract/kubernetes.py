@@ -24,6 +24,8 @@ ANNOTATION_APPLIED: Final = "pinnokio.io/applied"
 ANNOTATION_SECRET: Final = "pinnokio.io/secret"
 # The same for Flower's generated login.
 ANNOTATION_LOGIN: Final = "pinnokio.io/login"
+# On the operator's Lease: uid of the pod that holds it. A holder whose pod is gone need not be waited for.
+ANNOTATION_HOLDER_POD: Final = "pinnokio.io/holder-pod"
 
 FIELD_MANAGER: Final = "pinnokio-operator"
 # Holds a Deployment's number of pods while it passes from us to an autoscaler.

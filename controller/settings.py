@@ -16,7 +16,7 @@ class Settings:
     """`namespaces` empty: all of them, with the rights for it.
 
     `place`: the namespace of the operator's pod; None: it runs outside the cluster. `lease`: name of the Lease, in that
-    namespace, that lets one of several operators act; None: there is no other.
+    namespace, that lets one of several operators act; None: there is no other. `instance`, `pod_uid`: who this one is.
     `resync`: how often each PinnokioService is looked at again without anything having changed, from the caches.
     """
 
@@ -28,12 +28,12 @@ class Settings:
     instance: str
     place: str | None = None
     lease: str | None = None
+    pod_uid: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """WATCH_NAMESPACES (a,b), LOG_LEVEL, PROBE_PORT, METRICS_PORT, RESYNC_S, POD_NAME, POD_NAMESPACE, LEASE_NAME.
-
-        Raises SettingsError.
+        """WATCH_NAMESPACES (a,b), LOG_LEVEL, PROBE_PORT, METRICS_PORT, RESYNC_S, LEASE_NAME, POD_NAME, POD_NAMESPACE,
+        POD_UID. Raises SettingsError.
         """
         place, lease = (environ.get(name, "").strip() or None for name in ("POD_NAMESPACE", "LEASE_NAME"))
         if lease and not place:
@@ -48,6 +48,7 @@ class Settings:
             instance=environ.get("POD_NAME", "").strip() or "local",
             place=place,
             lease=lease,
+            pod_uid=environ.get("POD_UID", "").strip() or None,
         )
 
 

@@ -4,7 +4,7 @@ Every call is one request. Retrying is the reconcile queue's and the informers' 
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, cast
 
 import aiohttp
@@ -21,19 +21,21 @@ from controller.model.kinds import Kind, kind_of
 REQUEST_TIMEOUT_S: Final = 30
 # The API server sends a bookmark about each minute: a watch without one for this long is dead.
 WATCH_SILENCE_S: Final = 90
+Observe = Callable[[str, str, int], None]
 _REFUSALS: Final = frozenset({400, 403, 405, 413, 415, 422})
 
 
 class KubernetesApi:
-    """Reads and writes of namespaced objects."""
+    """Reads and writes of namespaced objects. `observe` hears of each request: verb, resource, status or 0."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, observe: Observe = lambda _verb, _resource, _status: None) -> None:
         # The official client carries no types here.
         self._client: Any = client
         self._dynamic: Any = cast("Any", DynamicClient)(client)
+        self._observe = observe
 
     @classmethod
-    async def connect(cls) -> "KubernetesApi":
+    async def connect(cls, observe: Observe = lambda _verb, _resource, _status: None) -> "KubernetesApi":
         """By the service account inside a pod, else by KUBECONFIG."""
         settings = Configuration()
         loaders: Any = config
@@ -43,7 +45,7 @@ class KubernetesApi:
             await loaders.load_kube_config(client_configuration=settings)
         client: Any = ApiClient(settings)
         client.user_agent = FIELD_MANAGER
-        return cls(client)
+        return cls(client, observe)
 
     async def close(self) -> None:
         await self._client.close()
@@ -139,14 +141,20 @@ class KubernetesApi:
         return answer
 
     async def _raw_request(self, method: str, path: str, **parameters: Any) -> aiohttp.ClientResponse:
+        query = parameters.pop("query_params", [])
+        verb, status = "watch" if query else method, 0
         try:
             response: aiohttp.ClientResponse = await self._dynamic.request(
-                method, path, serialize=False, query_params=parameters.pop("query_params", []), **parameters
+                method, path, serialize=False, query_params=query, **parameters
             )
+            status = response.status
         except ApiException as error:
+            status = error.status or 0
             raise _translated(error, f"{method} {path}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiUnavailable(f"{method} {path}: {_words(error)}") from error
+        finally:
+            self._observe(verb, _resource(path), status)
         return response
 
 
@@ -158,6 +166,12 @@ def _path(kind: Kind, namespace: str | None, name: str | None = None) -> str:
     prefix = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
     place = f"/namespaces/{namespace}" if namespace else ""
     return f"{prefix}{place}/{kind.plural}" + (f"/{name}" if name else "")
+
+
+def _resource(path: str) -> str:
+    """`/apis/apps/v1/namespaces/a/deployments/b` → `deployments`."""
+    parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
+    return parts[2] if parts[0] == "namespaces" else parts[0]
 
 
 def _parse_event(event: JsonObject) -> tuple[str, JsonObject]:

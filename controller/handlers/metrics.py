@@ -1,11 +1,12 @@
-"""The operator's own /metrics: reconciles, and each queue as it was seen and decided last."""
+"""The operator's own /metrics: reconciles, what it asks the API server, services, and each queue as decided last."""
 
 import logging
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -19,6 +20,7 @@ _LABELS: Final = ("namespace", "service", "queue")
 log = logging.getLogger(__name__)
 
 Views = Callable[[], Iterable[tuple[ServiceKey, str, QueueView]]]
+Phases = Callable[[], Iterable[str]]
 
 
 class OperatorMetrics:
@@ -41,15 +43,49 @@ class OperatorMetrics:
             (*_LABELS, "reason"),
             registry=self.registry,
         )
+        self.errors = Counter(
+            names.OPERATOR_ERRORS.removesuffix("_total"),
+            "Reconciles that failed, by what went wrong.",
+            ("error",),
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            names.OPERATOR_API_REQUESTS.removesuffix("_total"),
+            "Requests to the API server, by HTTP status; 0: no answer.",
+            ("verb", "resource", "status"),
+            registry=self.registry,
+        )
+        self.leader = Gauge(names.OPERATOR_LEADER, "1: this operator acts; 0: it stands by.", registry=self.registry)
         self.queues: Views = tuple
+        self.phases: Phases = tuple
         self.registry.register(_QueueCollector(lambda: self.queues()))
+        self.registry.register(_ServiceCollector(lambda: self.phases()))
 
     def count_reconcile(self, result: str, duration_s: float) -> None:
         self.reconciles.labels(result).inc()
         self.duration.observe(duration_s)
 
+    def count_error(self, error: str) -> None:
+        self.errors.labels(error).inc()
+
+    def count_request(self, verb: str, resource: str, status: int) -> None:
+        self.requests.labels(verb, resource, str(status)).inc()
+
     def count_decision(self, key: ServiceKey, queue: str, reason: str) -> None:
         self.decisions.labels(key.namespace, key.name, queue, reason).inc()
+
+
+class _ServiceCollector(Collector):
+    """PinnokioServices by what was told of each last."""
+
+    def __init__(self, phases: Phases) -> None:
+        self._phases = phases
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(names.OPERATOR_SERVICES, "PinnokioServices by phase.", labels=("phase",))
+        for phase, number in sorted(Counts(self._phases()).items()):
+            family.add_metric((phase,), number)
+        yield family
 
 
 class _QueueCollector(Collector):

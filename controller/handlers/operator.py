@@ -6,7 +6,9 @@ a finalizer and annotations, and a resource must never wait for an operator that
 
 import asyncio
 import logging
+import signal
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import kopf
@@ -21,7 +23,9 @@ from controller.cluster.queues import QueueReader
 from controller.cluster.store import Store
 from controller.cluster.valkey import ValkeyConnections
 from controller.handlers.flag import FlagKeeper
+from controller.handlers.leadership import Leadership
 from controller.handlers.metrics import OperatorMetrics, serve_metrics
+from controller.handlers.probes import ACTING, STANDING_BY, STARTING, WAITING, Probes
 from controller.handlers.queue import ReconcileQueue
 from controller.handlers.reconcile import Reconciler
 from controller.handlers.scaling import Scaler
@@ -29,6 +33,7 @@ from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound, OperatorError
 from controller.model.kinds import MANAGED, OBSERVED, SERVICE_RESOURCE
 from controller.model.service import ServiceKey
+from controller.plan.leadership import Holder
 from controller.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,15 +55,19 @@ class Round:
 class Operator:
     """Made inside the event loop, started and stopped by kopf."""
 
-    def __init__(self, settings: Settings, api: KubernetesApi, round_: Round, metrics: OperatorMetrics) -> None:
+    def __init__(
+        self, settings: Settings, api: KubernetesApi, round_: Round, metrics: OperatorMetrics, probes: Probes
+    ) -> None:
         self._api = api
         self._round = round_
+        self._probes = probes
         self._services: dict[ServiceKey, JsonObject] = {}
         self._store = Store(changed=self._mark)
         events = EventWriter(api, settings.instance)
         self._flags = FlagKeeper(FlagPublisher(api), events)
         self._scaler = Scaler(QueueReader(ValkeyConnections(api)), self._store, self._mark, metrics)
         metrics.queues = self._scaler.live_views
+        metrics.phases = self._phases
         self._reconciler = Reconciler(
             services=self._services,
             store=self._store,
@@ -69,7 +78,9 @@ class Operator:
             resync=settings.resync,
             place=settings.place,
         )
-        self._queue = ReconcileQueue(self._reconciler.reconcile, observe=metrics.count_reconcile)
+        self._queue = ReconcileQueue(
+            self._reconciler.reconcile, observe=metrics.count_reconcile, observe_error=metrics.count_error
+        )
         self._places: tuple[str | None, ...] = settings.namespaces or (None,)
         self._informers = [
             Informer(api, self._store, kind, place) for place in self._places for kind in (*MANAGED, *OBSERVED)
@@ -96,11 +107,13 @@ class Operator:
             return
         await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
         log.info("operator started")
+        self._probes.state = ACTING
         await self._queue.run()
 
     async def _wait_for_definition(self) -> None:
         """kopf looks for the definition when it begins and never again: it begins anew once there is one."""
         log.warning("PinnokioService is not known to the API server: waiting for its definition (crds/)")
+        self._probes.state = WAITING
         while not await self._is_defined():  # noqa: ASYNC110 - no event tells of it without more rights
             await asyncio.sleep(DEFINITION_RETRY_S)
         self._round.renew = True
@@ -125,32 +138,95 @@ class Operator:
             self._reconciler.note(body)
         self._queue.mark(key)
 
+    def _phases(self) -> list[str]:
+        return [(body.get("status") or {}).get("phase", "Pending") for body in self._services.values()]
+
     def _mark(self, key: ServiceKey) -> None:
         if key in self._services:
             self._queue.mark(key)
 
 
 async def run_operator(settings: Settings) -> None:
-    """Until a signal. Where kopf gives up (the definition was deleted, a right is missing) it begins anew."""
-    metrics = OperatorMetrics()
-    served = await serve_metrics(metrics, settings.metrics_port)
+    """Until a signal: stands by while another operator holds the Lease, and acts while it holds it itself."""
+    metrics, probes = OperatorMetrics(), Probes()
+    served = [await serve_metrics(metrics, settings.metrics_port), await probes.serve(settings.probe_port)]
     try:
-        while await _run_round(settings, metrics):
-            pass
+        if settings.lease is None:
+            metrics.leader.set(1)
+            await _act(settings, metrics, probes, None)
+        else:
+            await _take_turns(settings, metrics, probes)
     finally:
-        await served.cleanup()
+        for runner in served:
+            await runner.cleanup()
 
 
-async def _run_round(settings: Settings, metrics: OperatorMetrics) -> bool:
-    """Whether another round follows."""
-    round_ = Round()
+async def _take_turns(settings: Settings, metrics: OperatorMetrics, probes: Probes) -> None:
+    api = await KubernetesApi.connect(metrics.count_request)
+    leadership = Leadership(
+        api,
+        settings.lease or "",
+        settings.place or "",
+        Holder(settings.instance, settings.pod_uid),
+        changed=lambda is_held: metrics.leader.set(is_held),
+    )
+    try:
+        while await _stand_by(leadership, probes):
+            if not await _act(settings, metrics, probes, leadership):
+                return
+    finally:
+        await leadership.release()
+        await api.close()
+
+
+async def _stand_by(leadership: Leadership, probes: Probes) -> bool:
+    """Whether the Lease is held; False: a signal came first. kopf hears signals only while it runs."""
+    probes.state = STANDING_BY
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    waiting, stopping = asyncio.create_task(leadership.wait()), asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (waiting, stopping):
+            task.cancel()
+        await asyncio.gather(waiting, stopping, return_exceptions=True)
+    return not stopped.is_set()
+
+
+async def _act(settings: Settings, metrics: OperatorMetrics, probes: Probes, leadership: Leadership | None) -> bool:
+    """Until a signal (False), or until the Lease is lost (True). Where kopf gives up it begins anew."""
+    keeping = asyncio.create_task(leadership.keep(), name="lease") if leadership else None
+    try:
+        while True:
+            probes.state = STARTING
+            round_ = Round()
+            if keeping is not None:
+                keeping.add_done_callback(partial(_end, round_))
+            is_renewed = await _run_round(settings, metrics, probes, round_)
+            if keeping is not None and keeping.done():
+                return True
+            if not is_renewed:
+                return False
+    finally:
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+
+def _end(round_: Round, _: asyncio.Task[None]) -> None:
+    round_.ended.set()
+
+
+async def _run_round(settings: Settings, metrics: OperatorMetrics, probes: Probes, round_: Round) -> bool:
+    """One run of kopf; whether another one is to follow."""
     try:
         await kopf.operator(
-            registry=build_registry(settings, round_, metrics),
+            registry=build_registry(settings, round_, metrics, probes),
             standalone=True,
             namespaces=settings.namespaces,
             clusterwide=not settings.namespaces,
-            liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
             stop_flag=round_.ended,
         )
     except Exception:
@@ -161,7 +237,9 @@ async def _run_round(settings: Settings, metrics: OperatorMetrics) -> bool:
     return round_.renew
 
 
-def build_registry(settings: Settings, round_: Round, metrics: OperatorMetrics) -> kopf.OperatorRegistry:
+def build_registry(
+    settings: Settings, round_: Round, metrics: OperatorMetrics, probes: Probes
+) -> kopf.OperatorRegistry:
     """kopf's handlers, kept apart from its global registry."""
     registry = kopf.OperatorRegistry()
     own, running = settings, list[Operator]()
@@ -173,7 +251,8 @@ def build_registry(settings: Settings, round_: Round, metrics: OperatorMetrics) 
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
-        running.append(Operator(own, await KubernetesApi.connect(), round_, metrics))
+        api = await KubernetesApi.connect(metrics.count_request)
+        running.append(Operator(own, api, round_, metrics, probes))
         running[0].start()
 
     @kopf.on.cleanup(registry=registry)

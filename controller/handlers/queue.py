@@ -19,16 +19,19 @@ log = logging.getLogger(__name__)
 
 
 class ReconcileQueue:
-    """`reconcile` says when it wants to be called again; None: only when marked. `observe`: result and duration."""
+    """`reconcile` says when it wants to be called again; None: only when marked. `observe`: result and duration;
+    `observe_error`: the word for what went wrong."""
 
     def __init__(
         self,
         reconcile: Callable[[ServiceKey], Awaitable[timedelta | None]],
         parallel: int = 8,
         observe: Callable[[str, float], None] = lambda _result, _duration_s: None,
+        observe_error: Callable[[str], None] = lambda _error: None,
     ) -> None:
         self._reconcile = reconcile
         self._observe = observe
+        self._observe_error = observe_error
         self._due: dict[ServiceKey, float] = {}
         self._running: dict[ServiceKey, asyncio.Task[None]] = {}
         self._failures: dict[ServiceKey, int] = {}
@@ -81,13 +84,16 @@ class ReconcileQueue:
             again = await self._reconcile(key)
         except ApiConflict as error:
             result = "conflict"
+            self._observe_error(type(error).__name__)
             log.info("reconcile of %s met a change, planning again: %s", key, error)
             self.mark(key, self._backoff(key))
         except OperatorError as error:
+            self._observe_error(type(error).__name__)
             log.warning("reconcile of %s failed, trying again: %s", key, error)
             self.mark(key, self._backoff(key))
-        except Exception:
+        except Exception as error:
             # The edge of the loop: one broken service must not stop the others.
+            self._observe_error(type(error).__name__)
             log.exception("reconcile of %s failed unexpectedly, trying again", key)
             self.mark(key, self._backoff(key))
         else:

@@ -2,12 +2,13 @@
 
 import pytest
 
-from controller.model.kinds import RULES
+from controller.model.kinds import LEASE_RULES, RULES, Rule
 from tests.chart.rendering import NAMESPACE, Document, Helm, Values, is_hook, of_kind, one
 from tests.chart.value_sets import BROUGHT_ALONG
 
 Grant = tuple[str, str, str]
 CRD = "pinnokioservices.pinnokio.io"
+LEASE_ROLE = ":operator-lease"
 
 
 def test_the_declared_rules_are_what_the_role_grants(helm: Helm) -> None:
@@ -65,12 +66,25 @@ def test_only_what_speaks_to_the_api_server_has_a_token(rendered: list[Document]
     assert one(rendered, "Pod")["spec"]["automountServiceAccountToken"] is False
 
 
+def test_the_lease_is_in_the_operators_own_namespace_and_its_alone(helm: Helm) -> None:
+    documents = helm.template({"watchNamespaces": ["a"]})
+    role, binding = (one(documents, kind, LEASE_ROLE) for kind in ("Role", "RoleBinding"))
+    name = one(documents, "Deployment")["metadata"]["name"]
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == NAMESPACE
+    assert grants(role) == declared(LEASE_RULES)
+    # A right to create cannot be held to a name.
+    named = [rule for rule in role["rules"] if "leases" in rule["resources"] and rule["verbs"] != ["create"]]
+    assert [rule["resourceNames"] for rule in named] == [[name]]
+
+
 def operator_objects(documents: list[Document], *kinds: str) -> list[Document]:
-    return [entry for entry in of_kind(documents, *kinds) if not is_hook(entry, "pre-upgrade")]
+    """Roles and bindings for what the operator watches."""
+    own = [entry for entry in of_kind(documents, *kinds) if not is_hook(entry, "pre-upgrade")]
+    return [entry for entry in own if not entry["metadata"]["name"].endswith(LEASE_ROLE)]
 
 
-def declared() -> set[Grant]:
-    return {(rule.group, resource, verb) for rule in RULES for resource in rule.resources for verb in rule.verbs}
+def declared(rules: tuple[Rule, ...] = RULES) -> set[Grant]:
+    return {(rule.group, resource, verb) for rule in rules for resource in rule.resources for verb in rule.verbs}
 
 
 def grants(role: Document) -> set[Grant]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contract import env
-from contract.kubernetes import API_PORT, GROUP, LABEL_COMPONENT, TOKEN_KEY
+from contract.kubernetes import API_PORT, GROUP, LABEL_COMPONENT, LABEL_ROLE, ROLE_OPERATOR, TOKEN_KEY
 from controller.settings import Settings
 from tests.chart.rendering import (
     CHART,
@@ -95,10 +95,60 @@ def test_an_empty_tag_is_the_version_of_the_chart(helm: Helm) -> None:
     assert {container["image"] for container in containers(helm.template(DEFAULTS))} == {"pinnokio:0.1.0"}
 
 
-def test_one_operator_at_a_time_leaves_a_lost_node_soon(rendered: list[Document]) -> None:
+def test_one_operator_alone_is_never_two(helm: Helm) -> None:
+    rendered = helm.template(DEFAULTS)
     spec = one(rendered, "Deployment")["spec"]
-    assert spec["replicas"] == 1
-    assert spec["strategy"] == {"type": "Recreate"}
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert of_kind(rendered, "PodDisruptionBudget") == []
+
+
+def test_of_two_operators_one_is_always_there(helm: Helm) -> None:
+    rendered = helm.template({"operator": {"replicas": 2}})
+    spec = one(rendered, "Deployment")["spec"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 1}}
+    labels = spec["template"]["metadata"]["labels"].items()
+    (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"].items() <= labels
+    budget = one(rendered, "PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"]["matchLabels"].items() <= labels
+
+
+def test_the_operator_knows_its_lease_and_itself(rendered: list[Document]) -> None:
+    deployment = one(rendered, "Deployment")
+    variables = {
+        variable["name"]: variable.get("value", variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath"))
+        for variable in deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert variables["LEASE_NAME"] == deployment["metadata"]["name"]
+    assert variables["POD_NAMESPACE"] == "metadata.namespace"
+    assert (variables["POD_NAME"], variables["POD_UID"]) == ("metadata.name", "metadata.uid")
+    assert deployment["spec"]["template"]["metadata"]["labels"][LABEL_ROLE] == ROLE_OPERATOR
+
+
+@pytest.mark.parametrize(
+    ("values", "peers"),
+    [
+        pytest.param({}, None, id="anyone"),
+        pytest.param(
+            {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
+            [{"podSelector": {"matchLabels": {"app": "prometheus"}}}],
+            id="Prometheus",
+        ),
+    ],
+)
+def test_who_may_scrape_the_operator(helm: Helm, values: Values, peers: list[Document] | None) -> None:
+    spec = one(helm.template({"operator": {"networkPolicy": values}}), "NetworkPolicy")["spec"]
+    probes, metrics = spec["ingress"]
+    assert (probes["ports"][0]["port"], probes.get("from")) == (8080, None)
+    assert (metrics["ports"][0]["port"], metrics.get("from")) == (8081, peers)
+    assert spec["policyTypes"] == ["Ingress"]
+    assert of_kind(helm.template({"operator": {"networkPolicy": {"enabled": False}}}), "NetworkPolicy") == []
+
+
+def test_an_operator_leaves_a_lost_node_soon(rendered: list[Document]) -> None:
+    spec = one(rendered, "Deployment")["spec"]
     soon = {entry["key"] for entry in spec["template"]["spec"]["tolerations"] if entry.get("tolerationSeconds") == 30}
     assert soon == {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 
@@ -109,8 +159,8 @@ def test_the_operator_is_probed_where_its_service_points(rendered: list[Document
     service = one(rendered, "Service")["spec"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"http": 8080, "metrics": 8081}
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
+    for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert container[probe]["httpGet"] == {"path": path, "port": "http"}
     assert {port["name"]: port["targetPort"] for port in service["ports"]} == {"http": "http", "metrics": "metrics"}
     assert service["selector"].items() <= deployment["metadata"]["labels"].items()
 

@@ -42,6 +42,7 @@ def test_every_default_is_changed_by_some_test() -> None:
     assert {path for path in unchanged if not path.startswith("operator.resources")} == {
         "crds.upgrade",
         "fullnameOverride",
+        "operator.networkPolicy.enabled",
         "rbac.clusterWide",
         "rbac.create",
         "serviceAccount.create",
@@ -52,7 +53,8 @@ def test_every_default_is_changed_by_some_test() -> None:
     ("values", "message"),
     [
         pytest.param({"replicas": 2}, "'replicas' not allowed", id="unknown-name"),
-        pytest.param({"operator": {"replicas": 2}}, "'replicas' not allowed", id="unknown-name-below"),
+        pytest.param({"operator": {"replica": 2}}, "'replica' not allowed", id="unknown-name-below"),
+        pytest.param({"operator": {"replicas": 0}}, "/operator/replicas", id="no-operator"),
         pytest.param({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy", id="pull-policy"),
         pytest.param({"image": {"repository": ""}}, "/image/repository", id="no-image"),
         pytest.param({"image": {"tag": 1.2}}, "/image/tag.*want string", id="tag-is-a-number"),

@@ -29,6 +29,10 @@ EVERYTHING: Final[dict[str, Any]] = {
     "watchNamespaces": [NAMESPACE],
     "serviceAccount": {"name": "ledger-operator", "annotations": {"example.com/role": "operator"}},
     "operator": {
+        "replicas": 2,
+        "networkPolicy": {
+            "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+        },
         "logLevel": "DEBUG",
         "resources": {"requests": {"cpu": 0.1, "memory": "128Mi"}, "limits": {"cpu": 1, "memory": "512Mi"}},
         "podAnnotations": {"example.com/owner": "platform"},

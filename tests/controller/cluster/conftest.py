@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controller.model.kinds import RULES
+from controller.model.kinds import LEASE_RULES, RULES
 from tests.cluster.model import REPOSITORY, Cluster
 from tests.conftest import POD_SECURITY
 from tests.controller.cluster.operator import Namespace, Operator
@@ -36,7 +36,7 @@ def place(cluster: Cluster, crd: None) -> Iterator[Namespace]:
 def operator(place: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """It may do what `controller.model.kinds.RULES` lists, in its namespace, and nothing else."""
     folder = tmp_path_factory.mktemp("operator")
-    _grant(place, folder / "kubeconfig")
+    grant(place, folder / "kubeconfig")
     running = Operator(place.name, folder / "operator.log", folder / "kubeconfig")
     running.start()
     yield running
@@ -45,10 +45,11 @@ def operator(place: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert "Traceback" not in said, said
 
 
-def _grant(place: Namespace, kubeconfig: Path) -> None:
+def grant(place: Namespace, kubeconfig: Path) -> None:
     """A service account with a Role of the operator's rules, and a kubeconfig that logs in as it."""
     rules = [
-        {"apiGroups": [rule.group], "resources": list(rule.resources), "verbs": list(rule.verbs)} for rule in RULES
+        {"apiGroups": [rule.group], "resources": list(rule.resources), "verbs": list(rule.verbs)}
+        for rule in (*RULES, *LEASE_RULES)
     ]
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "operator"}}
     place.kubectl("create", "-f", "-", stdin=json.dumps(role | {"rules": rules}))

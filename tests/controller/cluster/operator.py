@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +128,8 @@ class Operator:
     kubeconfig: Path
     process: subprocess.Popen[bytes] | None = None
     metrics_port: int = field(default_factory=lambda: free_port())
+    probe_port: int = field(default_factory=lambda: free_port())
+    environ: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -138,8 +141,9 @@ class Operator:
                     **os.environ,
                     "KUBECONFIG": str(self.kubeconfig),
                     "WATCH_NAMESPACES": self.namespace,
-                    "PROBE_PORT": str(free_port()),
+                    "PROBE_PORT": str(self.probe_port),
                     "METRICS_PORT": str(self.metrics_port),
+                    **self.environ,
                 },
             )
 
@@ -149,6 +153,19 @@ class Operator:
         self.process.send_signal(how)
         self.process.wait(timeout=20)
         self.process = None
+
+    def state(self) -> str:
+        """What its probe says that it does; empty: it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.probe_port}/healthz", timeout=5) as answer:
+                return str(json.loads(answer.read())["state"])
+        except OSError:
+            return ""
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def resident_bytes(self) -> int:
         assert self.process is not None

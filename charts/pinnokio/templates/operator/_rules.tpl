@@ -32,3 +32,17 @@
   resources: [events]
   verbs: [create]
 {{- end -}}
+
+{{/* What it may do beside that in its own namespace: LEASE_RULES there. A Lease cannot be created by name. */}}
+{{- define "pinnokio.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "pinnokio.fullname" . }}-operator]
+  verbs: [get, update]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get]
+{{- end -}}

@@ -1,0 +1,70 @@
+"""Two operators on the real API server: one acts, the other stands by and takes over."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.plan.leadership import DURATION_S
+from tests.controller.cluster.conftest import grant
+from tests.controller.cluster.operator import Namespace, Operator, build_service, wait_for
+
+pytestmark = pytest.mark.cluster
+
+LEASE = "pinnokio-operator"
+START_S = 40.0
+
+
+@pytest.fixture
+def operators(place: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Operator]]:
+    """Both with one service account; the first one acts."""
+    folder = tmp_path_factory.mktemp("operators")
+    grant(place, folder / "kubeconfig")
+    made = [_build(place, name, folder / f"{name}.log", folder / "kubeconfig") for name in ("first", "second")]
+    for running, state in zip(made, ("acting", "standing by"), strict=True):
+        running.start()
+        wait_for(running.state, state.__eq__, START_S)
+    yield made
+    for running in made:
+        running.stop()
+
+
+def _build(place: Namespace, name: str, log: Path, kubeconfig: Path) -> Operator:
+    environ = {"LEASE_NAME": LEASE, "POD_NAMESPACE": place.name, "POD_NAME": name}
+    return Operator(place.name, log, kubeconfig, environ=environ)
+
+
+def test_a_second_operator_stands_by_and_takes_over(place: Namespace, operators: list[Operator]) -> None:
+    first, second = operators
+    served = replace(place, service="watched")
+    served.apply(build_service(served.service))
+    wait_for(lambda: served.get("deployment", "watched-api"), lambda seen: seen is not None, 20)
+    assert "pinnokio_operator_leader 1.0" in first.metrics()
+    assert "pinnokio_operator_leader 0.0" in second.metrics()
+    # It asks for nothing but the Lease.
+    asked = {line.split('resource="')[1].split('"')[0] for line in _requests(second)}
+    assert asked == {"leases"}
+
+    # Told to end, it gives the Lease back.
+    first.stop()
+    wait_for(second.state, lambda seen: seen == "acting", 20)
+    served.kubectl("delete", "service", "watched-api")
+    wait_for(lambda: served.get("service", "watched-api"), lambda seen: seen is not None)
+
+    # Killed, it cannot: its Lease runs out.
+    first.start()
+    wait_for(first.state, lambda seen: seen == "standing by", START_S)
+    second.stop(signal.SIGKILL)
+    served.kubectl("delete", "service", "watched-api")
+    wait_for(lambda: served.get("service", "watched-api"), lambda seen: seen is not None, DURATION_S + 20)
+    lease = place.get("lease", LEASE)
+    assert lease is not None
+    assert lease["spec"]["holderIdentity"] == "first"
+    assert lease["spec"]["leaseTransitions"] == 2
+
+
+def _requests(running: Operator) -> list[str]:
+    lines = running.metrics().splitlines()
+    return [line for line in lines if line.startswith("pinnokio_operator_api_requests_total{")]
