@@ -47,7 +47,7 @@ class _Feed:
         self.newest: StreamId | None = None
         self.subscribed = asyncio.Event()
         self.is_behind = True
-        self.held: list[tuple[StreamId, str]] = []
+        self.held: list[tuple[StreamId | None, str]] = []
 
 
 class Relay:
@@ -187,11 +187,12 @@ class Relay:
 
     # Events
 
-    def _relay(self, feed: _Feed, event_id: StreamId, text: str) -> None:
+    def _relay(self, feed: _Feed, event_id: StreamId | None, text: str) -> None:
         if feed.is_behind:
             feed.held.append((event_id, text))
             return
-        feed.newest = max(feed.newest or START, event_id)
+        if event_id is not None:
+            feed.newest = max(feed.newest or START, event_id)
         for socket in tuple(feed.sockets):
             socket.offer(event_id, text)
 
@@ -229,8 +230,8 @@ class Relay:
             for event_id, envelope in missed.events:
                 self._relay(feed, event_id, envelope.decode())
         held, feed.held = feed.held, []
-        for event_id, text in held:
-            self._relay(feed, event_id, text)
+        for held_id, text in held:
+            self._relay(feed, held_id, text)
         feed.subscribed.set()
 
     async def _reconnect(self) -> None:
@@ -265,8 +266,10 @@ def _resync(user_id: str, since: str) -> str:
     return build_envelope(Event(RESYNC_REQUIRED, user_id, {"since": since}, datetime.now(UTC))).decode()
 
 
-def _read_id(envelope: bytes) -> StreamId:
-    """The id that Valkey put in front: `{"id":"1700000000000-0",…`."""
+def _read_id(envelope: bytes) -> StreamId | None:
+    """The id that Valkey put in front: `{"id":"1700000000000-0",…`; None: the event is not kept, and has none."""
+    if not envelope.startswith(b'{"id":'):
+        return None
     milliseconds, _, sequence = envelope[7 : envelope.index(b'"', 7)].partition(b"-")
     return int(milliseconds), int(sequence)
 

@@ -36,14 +36,16 @@ class Socket:
         self._queued_bytes = 0
         self._drain: asyncio.Task[None] | None = None
         # Live events that wait until a replay is through; None: no replay.
-        self._held: list[tuple[StreamId, str]] | None = None
+        self._held: list[tuple[StreamId | None, str]] | None = None
 
-    def offer(self, event_id: StreamId, text: str) -> None:
-        """Queues a live event; one that was sent already is dropped."""
+    def offer(self, event_id: StreamId | None, text: str) -> None:
+        """Queues a live event; one that was sent already is dropped. `event_id` None: it is not kept."""
         if self._held is not None:
             self._held.append((event_id, text))
             if len(self._held) > MAX_QUEUED:
                 self.close(TOO_SLOW, "reads too slowly")
+        elif event_id is None:
+            self.push(text)
         elif event_id > self.sent:
             self.sent = event_id
             self.push(text)

@@ -25,13 +25,18 @@ ID_ROOM_BYTES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that user `uid` is told. `job_id` stands beside `uid` in workflow events, else it is None."""
+    """Something that user `uid` is told. `job_id` stands beside `uid` in workflow events, else it is None.
+
+    `is_kept` False: nobody can read it later, as the pieces of a streamed text, whose whole comes in another event. Its
+    envelope has no id.
+    """
 
     type: str
     uid: str
     payload: Mapping[str, Any]
     timestamp: datetime
     job_id: str | None = None
+    is_kept: bool = True
 
 
 def build_envelope(event: Event) -> bytes:

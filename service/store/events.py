@@ -1,7 +1,7 @@
 """Publishes events and keeps the last of each user's, for whoever missed some.
 
-One script an event: it appends to the user's stream and publishes on the relay channel and the contract's. Who relays
-to sockets is `service.api.relay`.
+One script an event: it appends to the user's stream and publishes on the relay channel and the contract's. One that is
+not kept is only published. Who relays to sockets is `service.api.relay`.
 """
 
 import re
@@ -50,13 +50,17 @@ class EventStore:
         self._chat_prefix = settings.chat_channel_prefix
 
     async def publish(self, event: Event) -> str:
-        """Publishes now, in one round trip; the answer is the event's id."""
+        """Publishes one that is kept, now and in one round trip; the answer is the event's id."""
         answer: bytes = await self._valkey.eval(_PUBLISH, 1, *self._arguments(event))
         return answer.decode()
 
     def add_publish(self, pipeline: Pipeline, event: Event) -> None:
         """Adds the publication to `pipeline`."""
-        pipeline.eval(_PUBLISH, 1, *self._arguments(event))
+        if event.is_kept:
+            pipeline.eval(_PUBLISH, 1, *self._arguments(event))
+            return
+        for channel in self._channels(event):
+            pipeline.publish(channel, build_envelope(event))
 
     async def read_last_id(self, user_id: str) -> StreamId:
         """Id of a user's newest event; START where there is none."""
@@ -92,9 +96,11 @@ class EventStore:
             str(keys.EVENTS_MAX_ENTRIES),
             str(keys.EVENTS_TTL_S),
             build_envelope(event),
-            keys.relay_channel(event.uid),
-            *channels_of(event, self._channel_prefix, self._chat_prefix),
+            *self._channels(event),
         )
+
+    def _channels(self, event: Event) -> tuple[str, ...]:
+        return (keys.relay_channel(event.uid), *channels_of(event, self._channel_prefix, self._chat_prefix))
 
 
 def envelope(entry_id: bytes, stored: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Publishing and replaying on a real Valkey."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,24 @@ async def test_an_event_goes_to_the_stream_the_relay_and_the_contracts_channel(
     assert replay.is_complete
     assert [json.loads(envelope) for _, envelope in replay.events] == [received["mine:u1"]]
     assert keys.EVENTS_TTL_S - 60 < await valkey.ttl(keys.events("u1")) <= keys.EVENTS_TTL_S
+
+
+async def test_an_event_that_is_not_kept_is_published_alone(valkey: Valkey, events: EventStore) -> None:
+    channels = valkey.pubsub(ignore_subscribe_messages=True)
+    await channels.subscribe("mine:u1", keys.relay_channel("u1"))
+    pipeline = valkey.pipeline(transaction=False)
+    events.add_publish(pipeline, dataclasses.replace(build_event(1), is_kept=False))
+    await pipeline.execute()
+
+    received: dict[str, dict[str, Any]] = {}
+    while len(received) < 2:
+        message = await channels.get_message(timeout=5.0)
+        if message is not None:
+            received[message["channel"].decode()] = json.loads(message["data"])
+    await channels.aclose()  # type: ignore[no-untyped-call]
+    assert received["mine:u1"] == received[keys.relay_channel("u1")]
+    assert received["mine:u1"].keys() == {"type", "uid", "timestamp", "payload"}
+    assert not await valkey.exists(keys.events("u1"))
 
 
 async def test_the_stream_is_bounded(valkey: Valkey, events: EventStore) -> None:

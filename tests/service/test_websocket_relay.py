@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,6 +71,29 @@ async def subscribed(valkey: Valkey, uid: str = "u1", count: int = 1) -> None:
         return dict(await valkey.pubsub_numsub(channel)).get(channel.encode()) == count
 
     await eventually(is_subscribed)
+
+
+async def publish_passing(valkey: Valkey, events: EventStore, number: int) -> None:
+    pipeline = valkey.pipeline(transaction=False)
+    events.add_publish(pipeline, replace(build_event(number), is_kept=False))
+    await pipeline.execute()
+
+
+async def test_an_event_that_is_not_kept_comes_in_its_place_and_once(
+    server: Api, socket: ClientConnection, valkey: Valkey, events: EventStore
+) -> None:
+    await subscribed(valkey)
+    first_id = await events.publish(build_event(1))
+    await publish_passing(valkey, events, 2)
+    await publish_passing(valkey, events, 3)
+    await events.publish(build_event(4))
+    received = [await read(socket) for _ in range(4)]
+    assert [event["payload"]["number"] for event in received] == [1, 2, 3, 4]
+    assert ["id" in event for event in received] == [True, False, False, True]
+    async with connect(f"{server.websocket_url}?uid=u1&since={first_id}") as late:
+        assert await read_numbers(late, 1) == [4]
+        await publish_passing(valkey, events, 5)
+        assert await read_numbers(late, 1) == [5]
 
 
 async def test_an_event_reaches_every_socket_of_its_user_and_no_other(
