@@ -1,33 +1,51 @@
-"""What a task's progress looks like: its steps, its events' payload, when it will probably be done.
+"""What a task's progress looks like: what is reported of it, the events made of that, when it will probably be done.
 
 Pure; `now` is passed in. Writing it down is `service.store.tasks`, telling the user `service.store.events`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from service.domain.events import TASK_PROGRESS
+
+# An event's type and its payload.
+Notice = tuple[str, Mapping[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A step that is done, and how far the task is then (0-100)."""
+class Report:
+    """What is told of a task after a step, and of its end. `step` None: nothing is done yet; `percent` 0-100.
 
-    name: str
-    percent: int
+    `data`: what the step says of itself, the result, or `error`.
+    """
+
+    task_id: str
+    status: str
+    step: str | None = None
+    percent: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def build_progress(
-    task_id: str, status: str, step: Step | None, data: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Payload of a `task.progress_update`. `step` None: nothing is done yet."""
+# Makes the events of a report; a task type may have its own (`service.tasks.declaring`).
+NoticesOf = Callable[[Report], Sequence[Notice]]
+
+
+def build_progress(report: Report) -> dict[str, Any]:
+    """Payload of a `task.progress_update`."""
     return {
-        "task_id": task_id,
-        "status": status,
-        "progress": step.percent if step else 0,
-        "current_step": step.name if step else None,
-        "data": dict(data or {}),
+        "task_id": report.task_id,
+        "status": report.status,
+        "progress": report.percent,
+        "current_step": report.step,
+        "data": dict(report.data),
     }
+
+
+def build_notices(report: Report) -> list[Notice]:
+    """What most types tell: one `task.progress_update`."""
+    return [(TASK_PROGRESS, build_progress(report))]
 
 
 def estimate_completion(started_at: datetime, mean_duration_s: float | None) -> datetime | None:

@@ -17,9 +17,11 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from contract.queues import TASK_TYPES, celery_name, queue_of, task_type_of
+from service.domain.progress import NoticesOf, build_notices
 from service.domain.quotas import MAX_TASKS_PER_USER
 from service.domain.unified import QUOTAS
 from service.store.storage import Reservation
+from service.store.tasks import Fence
 from service.tasks.services import Services
 
 Arguments = dict[str, Any]
@@ -27,7 +29,14 @@ Result = dict[str, Any]
 
 
 class TaskFailure(Exception):
-    """The task cannot be done; the text is for the user who started it."""
+    """The task cannot be done; the text is for the user who started it.
+
+    `logged`: what the log says instead, where the text may quote what the user sent.
+    """
+
+    def __init__(self, text: str, *, logged: str | None = None) -> None:
+        super().__init__(text)
+        self.logged = logged
 
 
 class TaskContext(Protocol):
@@ -43,9 +52,15 @@ class TaskContext(Protocol):
     def namespace(self) -> str: ...
     @property
     def services(self) -> Services: ...
+    @property
+    def fence(self) -> Fence:
+        """Who writes: for a store that refuses what an older run or attempt brings."""
 
     async def step_done(self, name: str, percent: int, data: dict[str, Any] | None = None) -> None:
         """Tells registry and user that a step is done, and how far the task is (0-100)."""
+
+    async def publish_passing(self, event_type: str, payload: Mapping[str, Any]) -> None:
+        """Tells the user something that is not kept for those who come later, in one round trip: a piece of a text."""
 
     async def reserve_storage(self, collection_name: str, size_bytes: int) -> Reservation:
         """Keeps bytes of the company's storage quota for a collection; `async with` releases what was not spent.
@@ -63,7 +78,8 @@ class TaskContext(Protocol):
 @dataclass(frozen=True, slots=True)
 class Start:
     """What a call asks for. `arguments`: what the handler gets, as JSON; `answer`: what stands in every answer beside
-    the ids (`job_id`, …). `task_id` None: a new one; `company_id` None: the user's current one.
+    the ids (`job_id`, …). `task_id` None: a new one; `company_id` None: the user's current one; `conversation_id`: the
+    conversation that it goes on with, which the user's and the company's documents then list.
     """
 
     user_id: str
@@ -71,6 +87,7 @@ class Start:
     answer: Mapping[str, Any] = field(default_factory=dict)
     task_id: str | None = None
     company_id: str | None = None
+    conversation_id: str | None = None
 
 
 Starter = Callable[..., Start]
@@ -88,6 +105,7 @@ class TaskKind:
     preload: tuple[str, ...] = ()
     starts: Mapping[str, Starter] = field(default_factory=dict)
     quotas: tuple[str, ...] = (MAX_TASKS_PER_USER,)
+    notices: NoticesOf = build_notices
 
     @property
     def celery_name(self) -> str:
@@ -105,12 +123,14 @@ def task_type(
     max_duration_s: int | None = None,
     preload: tuple[str, ...] = (),
     quotas: tuple[str, ...] = (MAX_TASKS_PER_USER,),
+    notices: NoticesOf = build_notices,
 ) -> Callable[[Handler], Handler]:
     """Declares a task type that users start.
 
     `queue` and `max_duration_s`: of a type that `contract.queues` does not know; default `default` and 3,600 s.
     `preload`: modules that it needs and other types do not. Workers of its queue import them once, before they fork;
     nobody else ever does. `quotas`: those that a start counts against (`service.domain.quotas`).
+    `notices`: makes the events of each step and of the end; default: a `task.progress_update`.
     Raises ValueError for what cannot be: a second declaration, a method that another type has, an unknown quota.
     """
     known = task_type_of(name)
@@ -122,7 +142,14 @@ def task_type(
     def declare(handler: Handler) -> Handler:
         _refuse_second(name, starts or {})
         TASKS[name] = TaskKind(
-            name, queue or known.queue, max_duration_s or known.max_duration_s, handler, preload, starts or {}, quotas
+            name,
+            queue or known.queue,
+            max_duration_s or known.max_duration_s,
+            handler,
+            preload,
+            starts or {},
+            quotas,
+            notices,
         )
         return handler
 
@@ -152,6 +179,12 @@ def quotas_of(task_type: str) -> tuple[str, ...]:
     """The quotas that a start of the type counts against."""
     kind = TASKS.get(task_type)
     return kind.quotas if kind else (MAX_TASKS_PER_USER,)
+
+
+def notices_of(task_type: str) -> NoticesOf:
+    """What makes the events of a report on a task of the type."""
+    kind = TASKS.get(task_type)
+    return kind.notices if kind else build_notices
 
 
 def preload(queues: Sequence[str], routes: Mapping[str, str]) -> None:

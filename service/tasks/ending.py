@@ -13,11 +13,12 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from service.domain.events import TASK_PROGRESS, Event
-from service.domain.progress import Step, build_progress
+from service.domain.events import Event
+from service.domain.progress import Report
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
 from service.store.client import VALKEY_FAULTS
 from service.store.tasks import Fence, ended_fields
+from service.tasks.declaring import notices_of
 from service.tasks.services import Services
 
 log = structlog.get_logger("pinnokio.worker")
@@ -44,7 +45,8 @@ async def patiently(operation: Callable[[], Awaitable[T]], patience_s: float = E
 class Ending:
     """How a run ended: with a result, an error for its user, or cancelled. `step`: the last that was done, or None.
 
-    `duration_s` None: not known, and not taken into the type's mean; `resources`: fields of what was used.
+    `duration_s` None: not known, and not taken into the type's mean; `resources`: fields of what was used; `logged`:
+    what the log says in place of `error`.
     """
 
     step: str | None
@@ -53,6 +55,7 @@ class Ending:
     duration_s: float | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
     is_cancelled: bool = False
+    logged: str | None = None
 
     @property
     def status(self) -> str:
@@ -99,7 +102,7 @@ async def end_run(services: Services, entry: TaskEntry, fence: Fence, ending: En
         return False
     await patiently(lambda: _announce(services, entry, fence, ending))
     await patiently(lambda: _tidy_up(services, entry, fence))
-    log.info("task_ended", status=ending.status, error=ending.error, duration_s=ending.duration_s)
+    log.info("task_ended", status=ending.status, error=ending.logged or ending.error, duration_s=ending.duration_s)
     return True
 
 
@@ -117,11 +120,12 @@ async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
 
 
 async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: Ending) -> None:
-    """Publishes the event and notes that it was, in one round trip."""
-    step = Step(ending.step, ending.percent) if ending.step else None
-    payload = build_progress(entry.task_id, ending.status, step, ending.data) | {"progress": ending.percent}
+    """Publishes the events and notes that they were, in one round trip."""
+    report = Report(entry.task_id, ending.status, ending.step, ending.percent, ending.data)
+    now = datetime.now(UTC)
     pipeline = services.valkey.pipeline(transaction=False)
-    services.events.add_publish(pipeline, Event(TASK_PROGRESS, entry.user_id, payload, datetime.now(UTC)))
+    for event_type, payload in notices_of(entry.task_type)(report):
+        services.events.add_publish(pipeline, Event(event_type, entry.user_id, payload, now))
     services.tasks.add_announced(pipeline, fence)
     if ending.status == COMPLETED and ending.duration_s is not None:
         services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)

@@ -7,6 +7,7 @@ Each write is fenced; when one is refused another attempt has taken over, and th
 import resource
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,8 +17,8 @@ import structlog
 
 from contract import keys
 from service.domain.errors import QuotaExceeded
-from service.domain.events import TASK_PROGRESS, Event
-from service.domain.progress import Step, build_progress, estimate_completion
+from service.domain.events import Event
+from service.domain.progress import Report, estimate_completion
 from service.domain.tasks import PROCESSING, STARTED, TaskEntry
 from service.store.client import VALKEY_FAULTS
 from service.store.payloads import parse as parse_payload
@@ -103,8 +104,10 @@ async def _work(run: "Run", arguments: Arguments | None, bridge: Bridge) -> None
         return
     try:
         result = await bridge.with_lease(_call(run, arguments), run.fence, run.kind.max_duration_s + keys.TASK_GRACE_S)
-    except (TaskFailure, QuotaExceeded) as failure:
-        await run.fail(str(failure))
+    except TaskFailure as failure:
+        await run.fail(str(failure), failure.logged)
+    except QuotaExceeded as refusal:
+        await run.fail(str(refusal))
     except TimeIsUp:
         log.warning("task_over_its_limit", duration_s=run.duration_s)
         await run.fail(f"the task was stopped after {round(run.duration_s)} s, its time limit")
@@ -171,15 +174,13 @@ class Run:
         """Writes the step down and publishes it, in one round trip. Raises Superseded."""
         status = PROCESSING if self._step else STARTED
         self._step = name
-        payload = build_progress(self.task_id, status, Step(name, percent), data)
-        event = Event(TASK_PROGRESS, self.user_id, payload, datetime.now(UTC))
+        notices = self.kind.notices(Report(self.task_id, status, name, percent, data or {}))
+        now = datetime.now(UTC)
+        events = [Event(event_type, self.user_id, payload, now) for event_type, payload in notices]
         fields = {"current_step": name, "progress_percent": str(percent), **self._resources()}
 
         async def tell() -> bool:
-            pipeline = self._services.valkey.pipeline(transaction=False)
-            self._services.tasks.add_write(pipeline, self.fence, fields)
-            self._services.events.add_publish(pipeline, event)
-            return bool((await pipeline.execute())[0])
+            return await self._write_and_publish(fields, *events)
 
         try:
             is_ours = await patiently(tell, STEP_PATIENCE_S)
@@ -188,6 +189,25 @@ class Run:
             return
         if not is_ours:
             raise Superseded
+
+    async def publish_passing(self, event_type: str, payload: Mapping[str, Any]) -> None:
+        """As TaskContext says it; once, for whoever misses a piece gets the whole. Raises Superseded."""
+        event = Event(event_type, self.user_id, payload, datetime.now(UTC), is_kept=False)
+        try:
+            is_ours = await self._write_and_publish(self._resources(), event)
+        except VALKEY_FAULTS as fault:
+            log.warning("task_text_not_told", error=repr(fault))
+            return
+        if not is_ours:
+            raise Superseded
+
+    async def _write_and_publish(self, fields: Mapping[str, str], *events: Event) -> bool:
+        """In one round trip; whether the run is still this attempt's."""
+        pipeline = self._services.valkey.pipeline(transaction=False)
+        self._services.tasks.add_write(pipeline, self.fence, fields)
+        for event in events:
+            self._services.events.add_publish(pipeline, event)
+        return bool((await pipeline.execute())[0])
 
     async def reserve_storage(self, collection_name: str, size_bytes: int) -> Reservation:
         """As TaskContext says it. A task holds it under its own id, so that its next attempt takes it over."""
@@ -217,8 +237,10 @@ class Run:
     async def complete(self, result: dict[str, Any]) -> None:
         await self._end(Ending(self._step, result=result, duration_s=self.duration_s, resources=self._resources()))
 
-    async def fail(self, error: str) -> None:
-        await self._end(Ending(self._step, error=error, duration_s=self.duration_s, resources=self._resources()))
+    async def fail(self, error: str, logged: str | None = None) -> None:
+        """`logged`: what the log says in place of the error."""
+        resources = self._resources()
+        await self._end(Ending(self._step, error=error, duration_s=self.duration_s, resources=resources, logged=logged))
 
     async def cancel(self) -> None:
         await self._end(Ending(self._step, duration_s=self.duration_s, resources=self._resources(), is_cancelled=True))
