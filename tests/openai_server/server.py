@@ -1,19 +1,21 @@
 """The stand-in's server: aiohttp on a port of its own, in the event loop of the test.
 
-`POST /v1/embeddings` is answered as OpenAI does, in numbers or base64. Another route (chat, …) is a handler added to
-`OpenAiServer.routes`; faults, the key and the record of requests hold for all of them.
+`POST /v1/embeddings` is answered as OpenAI does, in numbers or base64; `/v1/chat/completions` is `chat`'s. Faults, the
+key and the record of requests hold for both.
 """
 
 import asyncio
 import base64
 import json
+import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiohttp import web
 
+from tests.openai_server.chat import answer_whole, stream_answer
 from tests.openai_server.faults import Fault
 from tests.openai_server.vectors import DIMENSION, text_vector
 
@@ -25,20 +27,26 @@ Handler = Callable[[Body, Fault], Awaitable[Body]]
 MAX_INPUTS = 2048
 MAX_WORDS = 8192
 
+CHAT = "/v1/chat/completions"
+# Refused in words that quote the prompt, as some endpoints do.
+UNKNOWN_MODEL = "no-such-model"
+
 
 class Refused(Exception):
     """A request that OpenAI refuses with 400."""
 
 
 class OpenAiServer:
-    """One running stand-in. `faults` are taken one a request; `requests` are the bodies it got, spoilt ones too."""
+    """One running stand-in. `faults` are taken one a request; `requests` are the bodies it got, spoilt ones too;
+    `hung_up` counts the clients that went before their answer's end."""
 
     def __init__(self) -> None:
         self.base_url = ""
         self.dimension = DIMENSION
         self.faults: deque[Fault] = deque()
         self.requests: list[Body] = []
-        self.routes: dict[str, Handler] = {"/v1/embeddings": self._embeddings}
+        self.hung_up = 0
+        self.routes: dict[str, Handler] = {"/v1/embeddings": self._embeddings, CHAT: self._chat}
         # An endpoint that does not know `encoding_format` answers numbers whatever is asked.
         self.knows_base64 = True
 
@@ -59,11 +67,25 @@ class OpenAiServer:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return {"object": "list", "data": data[fault.drop :], "model": body["model"], "usage": usage}
 
+    async def _chat(self, body: Body, fault: Fault) -> Body:
+        if not body["messages"] or not all(message["content"] for message in body["messages"]):
+            raise Refused("'messages' is invalid")
+        if body["model"] == UNKNOWN_MODEL:
+            raise Refused(f"The model does not exist; you asked: {body['messages'][-1]['content']}")
+        return answer_whole(body, fault)
+
     def _vector(self, text: str, *, in_base64: bool) -> str | list[float]:
         vector = text_vector(text, self.dimension)
         return base64.b64encode(vector.tobytes()).decode() if in_base64 else vector.tolist()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except (asyncio.CancelledError, ConnectionError):
+            self.hung_up += 1
+            raise
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         handler = self.routes.get(request.path)
         if handler is None:
             return _error(404, f"Unknown request URL: {request.path}")
@@ -81,6 +103,8 @@ class OpenAiServer:
             answer = json.dumps(await handler(body, fault)).encode()
         except Refused as refused:
             return _error(400, str(refused))
+        if request.path == CHAT and body.get("stream"):
+            return await stream_answer(request, body, fault)
         if fault.is_truncated:
             return await _cut_off(request, answer)
         return web.Response(body=answer, content_type="application/json")
@@ -118,3 +142,28 @@ async def running_openai() -> AsyncIterator[OpenAiServer]:
         yield server
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def openai_beside() -> Iterator[OpenAiServer]:
+    """A stand-in in a thread of its own, for what lives longer than one test's event loop."""
+    started: list[OpenAiServer] = []
+    is_up, done = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with running_openai() as server:
+            started.append(server)
+            is_up.set()
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="openai-server")
+    thread.start()
+    try:
+        if not is_up.wait(10.0):
+            raise TimeoutError("the stand-in did not start")
+        yield started[0]
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()
+        loop.close()
