@@ -66,6 +66,12 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("OPENAI_API_KEY", None, "Key of the OpenAI-compatible endpoint.", secret=True),
     Variable("OPENAI_BASE_URL", None, "Base URL of the OpenAI-compatible endpoint."),
     Variable("EMBEDDINGS_MODEL", "text-embedding-ada-002", "Model that makes the vectors in Chroma.", law=False),
+    Variable(
+        "LLM_HISTORY_TOKENS",
+        "4000",
+        "How much of a conversation is sent to its model again, in tokens (estimated); gpt-4 takes 8192 in all.",
+        law=False,
+    ),
     Variable("RPC_NAMESPACES", "", "Mounted namespaces: NAME=package.module:factory,…"),
     Variable("RPC_MAX_BODY_BYTES", "10485760", "Largest body of /rpc, in bytes (413 above).", law=False),
     Variable("RPC_TIMEOUT_MS", "120000", "Limit of a call that sends no timeout_ms, in ms.", law=False),

@@ -16,6 +16,7 @@ TASK_GRACE_S: Final = 300
 # A queued task's entry and arguments are kept this long; a message that waits longer finds its task unknown.
 TASK_QUEUED_TTL_S: Final = 7 * DAY_S
 RESULT_TTL_S: Final = DAY_S
+CONVERSATION_TTL_S: Final = DAY_S
 EVENTS_TTL_S: Final = 3_600
 EVENTS_MAX_ENTRIES: Final = 1_000
 EVENTS_MAX_BYTES: Final = 64 * 1024
@@ -77,6 +78,11 @@ def task_payload(task_id: str) -> str:
 def task_checkpoint(task_id: str) -> str:
     """How far a run came, for the attempt after one whose worker died; kept as long as a run may take."""
     return f"checkpoint:{task_id}"
+
+
+def conversation(company_id: str, user_id: str, conversation_id: str) -> str:
+    """Hash of a conversation: its last turn (contract.md, "Documents"), and `turn:{run}` for those sent again."""
+    return f"conversation:{company_id}:{user_id}:{conversation_id}"
 
 
 def task_result(task_id: str) -> str:

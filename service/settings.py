@@ -73,6 +73,7 @@ class Settings:
     firebase: FirebaseSettings
     chroma: ChromaSettings
     openai: OpenAiSettings
+    llm_history_tokens: int
     token: str | None = field(repr=False)
     presence_ttl_s: int
     presence_heartbeat_s: int
@@ -127,6 +128,7 @@ class Settings:
             workflow_listener=read.flag("WORKFLOW_LISTENER_ENABLED"),
             chroma=_chroma(read),
             openai=_openai(read),
+            llm_history_tokens=read.number("LLM_HISTORY_TOKENS"),
             token=read.optional("LISTENERS_SERVICE_TOKEN"),
             flag_enabled=read.flag("UNIFIED_REGISTRY_ENABLED"),
             registry_debug=read.flag("REGISTRY_DEBUG"),

@@ -25,6 +25,7 @@ from service.listeners.service import Listeners
 from service.rpc.chroma_vector import ChromaVectorNamespace
 from service.rpc.declared import build_namespaces
 from service.rpc.dual_write import DualWrite
+from service.rpc.llm import LlmNamespace
 from service.rpc.mounting import mount
 from service.rpc.registry import RegistryNamespace
 from service.rpc.router import Dispatcher
@@ -81,6 +82,7 @@ class Services:
             "UNIFIED_REGISTRY": UnifiedRegistryNamespace(lane, legacy, unified, tasks, dual, scan=scan),
             "CHROMA_VECTOR": ChromaVectorNamespace(legacy, unified, dual, self.gateways.vectors, task_services.storage),
             "TASK": TaskNamespace(task_services, starter),
+            "LLM": LlmNamespace(task_services, starter),
         }
         own |= build_namespaces(own, starter)
         return Dispatcher(own, mount(settings.rpc_namespaces, frozenset(own)))

@@ -20,9 +20,9 @@ CONNECT_LIMIT_S: Final = 5.0
 # Between two pieces of an answer. The whole of it is limited by who asks.
 READ_LIMIT_S: Final = 60.0
 NOT_CONFIGURED: Final = "no OpenAI endpoint is configured (OPENAI_API_KEY and OPENAI_BASE_URL are not set)"
-_MAX_MESSAGE_CHARS: Final = 300
+MAX_MESSAGE_CHARS: Final = 300
 # Imported with the client: at first use they would hold the event loop up.
-_MODULES: Final = ("openai", "openai.resources.embeddings", "openai.resources.chat.completions")
+MODULES: Final = ("openai", "openai.resources.embeddings", "openai.resources.chat.completions")
 
 
 class OpenAi:
@@ -76,7 +76,7 @@ def build_fault(fault: "OpenAIError") -> ServiceError:
     if isinstance(fault, openai.APIConnectionError):
         return DependencyUnavailable("the OpenAI endpoint cannot be reached")
     if isinstance(fault, openai.APIStatusError):
-        return _status_fault(fault.status_code, fault.message[:_MAX_MESSAGE_CHARS])
+        return _status_fault(fault.status_code, fault.message[:MAX_MESSAGE_CHARS])
     return DependencyUnavailable("the OpenAI endpoint's answer cannot be read")
 
 
@@ -92,5 +92,5 @@ def _status_fault(status: int, message: str) -> ServiceError:
 
 
 def _import() -> None:
-    for name in _MODULES:
+    for name in MODULES:
         importlib.import_module(name)

@@ -49,6 +49,7 @@ def _build_method(kind: TaskKind, start: Starter, starter: TaskStarter) -> Start
                 arguments=asked.arguments,
                 answer=asked.answer,
                 company_id=asked.company_id,
+                conversation_id=asked.conversation_id,
             )
         )
 

@@ -35,7 +35,10 @@ class NeverRan(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """A task to start. `company_id` None: the user's current one. `answer` stands in every answer (`job_id`, …)."""
+    """A task to start. `company_id` None: the user's current one. `answer` stands in every answer (`job_id`, …).
+
+    `conversation_id`: the conversation that it goes on with; None: it is no part of one.
+    """
 
     task_type: str
     task_id: str
@@ -43,6 +46,7 @@ class StartRequest:
     arguments: Mapping[str, Any]
     answer: Mapping[str, Any]
     company_id: str | None = None
+    conversation_id: str | None = None
 
 
 class TaskStarter:
@@ -93,7 +97,7 @@ class TaskStarter:
             await self._quotas.take_back(task)
             return _answer(request, claim.celery_task_id, claim.status)
         try:
-            await self._queue_claimed(task, claim, request.arguments)
+            await self._queue_claimed(task, claim, request)
         except BaseException:
             # Also when the call is cancelled: a claim without a message would hold the id for a week.
             await self._give_back(task, claim)
@@ -128,12 +132,12 @@ class TaskStarter:
         )
         return NeverRan(_refusal(request, str(refusal)), retry_after_ms=refusal.retry_ms)
 
-    async def _queue_claimed(self, task: NewTask, claim: Claim, arguments: Mapping[str, Any]) -> None:
+    async def _queue_claimed(self, task: NewTask, claim: Claim, request: StartRequest) -> None:
         pipeline = self._valkey.pipeline(transaction=False)
-        self._payloads.add_write(pipeline, task.task_id, claim.run, arguments)
+        self._payloads.add_write(pipeline, task.task_id, claim.run, request.arguments)
         self._quotas.add_confirm(pipeline, task)
         await pipeline.execute()
-        await self._unified.add_active_task(task.user_id, task.company_id, task.task_id)
+        await self._unified.add_active_task(task.user_id, task.company_id, task.task_id, request.conversation_id)
         await self._queue.enqueue(
             task.task_type,
             task.queue,

@@ -44,9 +44,14 @@ class TaskNamespace(DeclaredNamespace):
         return answer | ({"error": entry.error} if entry.status == FAILED else {})
 
     async def get_task_result(self, task_id: str) -> dict[str, Any]:
-        """A completed task's result, for 24 h after its end; null before, and for one that failed."""
+        """A completed task's result, for 24 h after its end; null before, and for one that failed.
+
+        A user whom the envelope names gets no other user's.
+        """
         outcome = await self._tasks.read_outcome(task_id)
-        if outcome is None:
+        call = current_call.get()
+        asker = call.user_id if call else None
+        if outcome is None or (asker and asker != outcome.entry.user_id):
             return _unknown(task_id)
         status = outcome.entry.status
         answer = {"success": True, "task_id": task_id, "status": status, "result": outcome.result}

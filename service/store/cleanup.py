@@ -8,10 +8,13 @@ from typing import Final
 
 from contract import keys
 from service.domain import unified as doc
+from service.domain.conversation import ID_PREFIX, task_id_of
 from service.store.lane import Lane
 from service.store.scripts import script
 
 _DROP_IF_EQUAL: Final = script("drop_field_if_equal")
+# Ids that are not of our making are their maker's to take out.
+_OUR_CONVERSATION: Final = doc.CONVERSATION + ID_PREFIX
 # Keys of one SCAN, fields of one round trip: a few milliseconds of Valkey's time.
 _BATCH: Final = 200
 
@@ -24,12 +27,16 @@ class RegistryCleanup:
 
     async def run(self) -> dict[str, int]:
         """How many fields were removed, by kind."""
-        removed = {"company_users": 0, "company_tasks": 0, "user_tasks": 0}
+        removed = dict.fromkeys(
+            ("company_users", "company_tasks", "company_conversations", "user_tasks", "user_conversations"), 0
+        )
         async for key in self._keys(keys.company("*")):
             removed["company_users"] += await self._prune(key, doc.USER, keys.unified_user)
             removed["company_tasks"] += await self._prune(key, doc.TASK, keys.task)
+            removed["company_conversations"] += await self._prune(key, _OUR_CONVERSATION, _task_of_conversation)
         async for key in self._keys(keys.unified_user("*")):
             removed["user_tasks"] += await self._prune(key, doc.TASK, keys.task)
+            removed["user_conversations"] += await self._prune(key, _OUR_CONVERSATION, _task_of_conversation)
         return removed
 
     async def _prune(self, key: bytes, prefix: str, target: Callable[[str], str]) -> int:
@@ -55,3 +62,8 @@ class RegistryCleanup:
                 yield key
             if cursor == b"0":
                 return
+
+
+def _task_of_conversation(rest_of_id: str) -> str:
+    """A conversation can be gone on with as long as the entry of its last turn's task is kept."""
+    return keys.task(task_id_of(ID_PREFIX + rest_of_id))

@@ -21,6 +21,8 @@ from service.store.patches import Patch, Patched, parse_patched
 
 # Enough to see what ran lately; a document is read as a whole.
 HISTORY_KEPT: Final = 50
+# What a user goes on with is among the last ones.
+CONVERSATIONS_KEPT: Final = 100
 _TTL_S: Final = keys.UNIFIED_TTL_S
 
 
@@ -143,13 +145,19 @@ class UnifiedRegistry:
         patch = Patch(only_if="exists", drop=(doc.COLLECTION + collection_name,), ttl_s=_TTL_S)
         return (await self._patch_user(user_id, patch)).is_applied
 
-    async def add_active_task(self, user_id: str, company_id: str, task_id: str) -> None:
-        """Notes a task that is queued or running, with its user and its company."""
-        field = doc.TASK + task_id
-        user = Patch(only_if="exists", append=(field,), ttl_s=_TTL_S)
+    async def add_active_task(
+        self, user_id: str, company_id: str, task_id: str, conversation_id: str | None = None
+    ) -> None:
+        """Notes a task that is queued or running, with its user and its company; and its conversation, if it has one.
+
+        A conversation stays noted after its task's end, until the cleanup finds the task's entry gone.
+        """
+        fields = (doc.TASK + task_id, *((doc.CONVERSATION + conversation_id,) if conversation_id else ()))
+        keep = {doc.CONVERSATION: CONVERSATIONS_KEPT} if conversation_id else {}
+        user = Patch(only_if="exists", append=fields, keep=keep, ttl_s=_TTL_S)
         answers = await self._lane.run(
             user.command(keys.unified_user(user_id)),
-            _company_patch(company_id, append=(field,)).command(keys.company(company_id)),
+            _company_patch(company_id, append=fields).command(keys.company(company_id)),
         )
         _raise_first(answers)
         if not parse_patched(answers[0]).is_applied and await self.adopt(user_id, datetime.now(UTC)):

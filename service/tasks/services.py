@@ -4,6 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 
+from service.gateways.chat import Chat
 from service.gateways.chroma import Chroma
 from service.gateways.embeddings import Embeddings
 from service.gateways.openai import OpenAi
@@ -11,6 +12,7 @@ from service.gateways.vector_store import VectorStore
 from service.settings import Settings
 from service.store.checkpoints import CheckpointStore
 from service.store.client import Valkey, connect
+from service.store.conversations import ConversationStore
 from service.store.events import EventStore
 from service.store.lane import Lane
 from service.store.limits import Limits
@@ -37,12 +39,14 @@ class Gateways:
 
     chroma: Chroma
     openai: OpenAi
+    chat: Chat
     vectors: VectorStore
 
     @classmethod
     def open(cls, settings: Settings) -> "Gateways":
         chroma, openai = Chroma(settings.chroma), OpenAi(settings.openai)
-        return cls(chroma, openai, VectorStore(chroma, Embeddings(openai, settings.openai.embeddings_model)))
+        vectors = VectorStore(chroma, Embeddings(openai, settings.openai.embeddings_model))
+        return cls(chroma, openai, Chat(openai), vectors)
 
     async def close(self) -> None:
         await self.chroma.close()
@@ -66,6 +70,7 @@ class Services:
     limits: Limits
     quotas: QuotaStore
     storage: StorageStore
+    conversations: ConversationStore
     queue: TaskQueue
     gateways: Gateways
 
@@ -101,6 +106,7 @@ class Services:
             limits=limits,
             quotas=QuotaStore(valkey, limits, storage),
             storage=storage,
+            conversations=ConversationStore(valkey),
             recovery=RecoveryStore(valkey, settings.celery_key_prefix),
             queue=queue,
             gateways=gateways,

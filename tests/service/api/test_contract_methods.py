@@ -31,6 +31,14 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "CHROMA_VECTOR.analyze_storage_full": {"collection_name": _NONE, "max_storage": 10.0},
     "TASK.start_document_analysis": {"user_id": _NONE, "document_data": _NONE, "job_id": _NONE},
     "TASK.start_vector_computation": {"user_id": _NONE, "documents": _NONE, "collection_name": _NONE},
+    "TASK.start_llm_conversation": {
+        "user_id": _NONE, "company_id": _NONE, "prompt": _NONE, "conversation_id": None, "model": "gpt-4",
+        "temperature": 0.7,
+    },
+    "LLM.start_conversation": {
+        "user_id": _NONE, "company_id": _NONE, "prompt": _NONE, "model": "gpt-4", "temperature": 0.7,
+    },
+    "LLM.get_conversation_status": {"conversation_id": _NONE},
     "TASK.get_task_status": {"task_id": _NONE},
     "TASK.get_task_result": {"task_id": _NONE},
     "UNIFIED_REGISTRY.register_user_session": {
@@ -58,8 +66,9 @@ VALUES: Final[dict[str, Any]] = {
     "task_type": "audit", "priority": "high", "max_duration": 60, "status": "processing", "progress_percent": 40,
     "current_step": "reading", "worker_id": "w", "documents": ["text"], "metadatas": [{"a": 1}], "ids": ["i"],
     "query_texts": ["text"], "n_results": 3, "where": {"a": 1}, "max_storage": 2.5, "document_data": {"content": "x"},
-    "job_id": "j",
+    "job_id": "j", "prompt": "why?", "conversation_id": "c", "model": "gpt-4o", "temperature": 1,
 }  # fmt: skip
+CONVERSATION: Final = {"success", "conversation_id", "task_id", "celery_task_id", "status"}
 UNKNOWN_TASK: Final = {"success", "error"}
 NO_CHROMA: Final = {"success", "error", "collection_name"}
 USER: Final = {"user_info", "companies", "services", "heartbeat"}
@@ -77,6 +86,9 @@ ANSWERS: Final[dict[str, Any]] = {
        and "heartbeat" not in name},
     "TASK.start_document_analysis": {"success", "task_id", "celery_task_id", "status", "job_id"},
     "TASK.start_vector_computation": {"success", "task_id", "celery_task_id", "status", "collection_name"},
+    "TASK.start_llm_conversation": CONVERSATION,
+    "LLM.start_conversation": CONVERSATION,
+    "LLM.get_conversation_status": UNKNOWN_TASK,
     "TASK.get_task_status": UNKNOWN_TASK,
     "TASK.get_task_result": UNKNOWN_TASK,
     "UNIFIED_REGISTRY.register_user_session": USER,
@@ -88,7 +100,9 @@ ANSWERS: Final[dict[str, Any]] = {
     "UNIFIED_REGISTRY.get_user_registry": USER,
     "UNIFIED_REGISTRY.get_task_registry": None,
     "UNIFIED_REGISTRY.get_company_active_users": [],
-    "UNIFIED_REGISTRY.cleanup_expired_entries": {"company_users", "company_tasks", "user_tasks"},
+    "UNIFIED_REGISTRY.cleanup_expired_entries": {
+        "company_users", "company_tasks", "company_conversations", "user_tasks", "user_conversations",
+    },
 }  # fmt: skip
 
 

@@ -224,9 +224,12 @@ async def test_cleanup(api_on: Api, valkey: Valkey) -> None:
     await valkey.delete(keys.unified_user("gone"))
     await valkey.hset(keys.company("acme"), "task:ended", "7")
     await valkey.hset(keys.unified_user("u"), "task:ended", "7")
+    for key in (keys.company("acme"), keys.unified_user("u")):
+        await valkey.hset(key, mapping={"conversation:conv_0123456789ab": "8", "conversation:of another making": "9"})
     assert await api_on.data(f"{SPACE}.cleanup_expired_entries") == {
-        "company_users": 1, "company_tasks": 1, "user_tasks": 1,
+        "company_users": 1, "company_tasks": 1, "company_conversations": 1, "user_tasks": 1, "user_conversations": 1,
     }  # fmt: skip
+    assert (await read(api_on))["services"]["llm"]["active_conversations"] == ["of another making"]
     assert await api_on.data(f"{SPACE}.get_company_active_users", "acme") == ["u"]
     assert set((await api_on.data(f"{SPACE}.cleanup_expired_entries")).values()) == {0}
 
