@@ -16,6 +16,17 @@ LABEL_QUEUE: Final = "pinnokio.io/queue"
 ANNOTATION_PAUSED: Final = "pinnokio.io/paused"
 # in, out or all: the numbers of workers neither shrink, nor grow, nor change at all.
 ANNOTATION_SCALING_PAUSED: Final = "pinnokio.io/scaling-paused"
+# A person's word on the rollout of the flag; the operator never writes these.
+# promote: each new value acts once, and moves one step on (a value that begins with `all`: to the last step). After a
+# rollback it tries again; where a verification found drift it verifies again.
+ANNOTATION_PROMOTE: Final = "pinnokio.io/promote"
+# rollback: each new value acts once, and takes the flag off (a value that begins with `previous`: one step back). The
+# spec is not tried again until it changes or is promoted.
+ANNOTATION_ROLLBACK: Final = "pinnokio.io/rollback"
+# "true" holds the rollout at its step as long as it stands; figures that worsen still take it back.
+ANNOTATION_ROLLOUT_PAUSED: Final = "pinnokio.io/rollout-paused"
+PROMOTE_ALL: Final = "all"
+ROLLBACK_PREVIOUS: Final = "previous"
 # Kubernetes removes the pods of the lowest cost first (and takes a pod without one as 0).
 ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 # What was applied last (a change of it is an update, a difference without one is drift) and which generated Secret

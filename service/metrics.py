@@ -8,11 +8,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from contract import metrics as names
 
-BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
-
 RPC_REQUESTS = Counter(names.RPC_REQUESTS, "Calls of /rpc by outcome.", ("method", "code", "cohort"))
 RPC_DURATION = Histogram(
-    names.RPC_DURATION, "Seconds from the parsed request to its answer.", ("method", "cohort"), buckets=BUCKETS_S
+    names.RPC_DURATION,
+    "Seconds from the parsed request to its answer.",
+    ("method", "cohort"),
+    buckets=names.RPC_DURATION_BOUNDS_S,
 )
 REGISTRY_OPERATIONS = Counter(
     names.REGISTRY_OPERATIONS, "Registry operations that were carried out.", ("registry", "operation")

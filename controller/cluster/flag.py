@@ -1,7 +1,10 @@
-"""The flag document in Valkey, which pods read first and hear changes of."""
+"""The flag document in Valkey, which pods read first and hear changes of, and who acknowledged which revision."""
 
 import logging
+import time
 from typing import Final
+
+import msgspec
 
 from contract import flag, keys
 from controller.cluster.client import KubernetesApi
@@ -19,6 +22,9 @@ redis.call('SET', KEYS[1], ARGV[2])
 redis.call('PUBLISH', ARGV[3], ARGV[1])
 return 1
 """
+# A process renews its acknowledgement each half minute; one that is this old is of a process that died.
+ACK_LIVES_S: Final = 90.0
+ACK_SWEPT_S: Final = 3_600.0
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +52,28 @@ class FlagPublisher:
             key, endpoint, "EVAL", _PUBLISH, 1, keys.FLAG, document.revision, encoded, keys.FLAG_CHANNEL
         )
         return written == 1
+
+    async def read_acknowledgements(self, key: ServiceKey, endpoint: Endpoint) -> dict[str, int]:
+        """Pod → the revision that its process serves by: a pod of the API runs one, the latest heard of is meant.
+
+        Those of processes that died long ago are removed. Raises ValkeyUnavailable.
+        """
+        raw = await self._connections.call(key, endpoint, "HGETALL", keys.FLAG_ACKS)
+        entries = raw if isinstance(raw, list) else []
+        now, latest, swept = time.time(), dict[str, flag.FlagAck](), list[bytes]()
+        for name, value in zip(entries[::2], entries[1::2], strict=False):
+            try:
+                ack = msgspec.json.decode(value, type=flag.FlagAck)
+            except msgspec.MsgspecError:
+                swept.append(name)
+                continue
+            if now - ack.seen_at > ACK_SWEPT_S:
+                swept.append(name)
+            elif now - ack.seen_at <= ACK_LIVES_S:
+                latest[ack.pod] = max(ack, latest.get(ack.pod, ack), key=lambda each: each.seen_at)
+        if swept:
+            await self._connections.call(key, endpoint, "HDEL", keys.FLAG_ACKS, *swept)
+        return {pod: ack.revision for pod, ack in latest.items()}
 
     def forget(self, key: ServiceKey) -> None:
         self._connections.forget(key)

@@ -1,7 +1,9 @@
 """The flag's part of a reconcile: what stands in Valkey, and putting there what should."""
 
 import logging
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -19,6 +21,10 @@ from controller.model.spec import PinnokioServiceSpec
 
 # What someone else wrote into Valkey is put back within this time; it costs the API server nothing.
 LOOK_AGAIN: Final = timedelta(seconds=30)
+# A pod acknowledges within milliseconds; one that does not within seconds is waited for with less haste.
+AWAIT_ACKS: Final = timedelta(milliseconds=100)
+AWAIT_ACKS_LONG: Final = timedelta(seconds=2)
+HASTE_S: Final = 5.0
 RETRY: Final = timedelta(seconds=3)
 log = logging.getLogger(__name__)
 
@@ -26,16 +32,21 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class FlagState:
     """`endpoint` None: there is no Valkey to ask yet. `document` None: none stands there; `known` tells whether
-    that was seen or could not be."""
+    that was seen or could not be. `acknowledgements`: pod → revision, None: not known."""
 
     endpoint: Endpoint | None = None
     known: bool = False
     document: FlagDocument | None = None
+    acknowledgements: Mapping[str, int] | None = None
+    published_s: float = 0.0
 
-    def next_look(self, *, paused: bool) -> timedelta | None:
-        """None: there is nothing to look at; its coming starts a reconcile of its own."""
+    def next_look(self, *, paused: bool, awaited: bool = False) -> timedelta | None:
+        """None: there is nothing to look at; its coming starts a reconcile of its own. `awaited`: pods have yet to
+        acknowledge what stands there."""
         if self.endpoint is None:
             return None
+        if awaited and self.known and not paused:
+            return AWAIT_ACKS if time.monotonic() - self.published_s < HASTE_S else AWAIT_ACKS_LONG
         return LOOK_AGAIN if self.known or paused else RETRY
 
 
@@ -45,6 +56,7 @@ class FlagKeeper:
     def __init__(self, publisher: FlagPublisher, events: EventWriter) -> None:
         self._publisher = publisher
         self._events = events
+        self._published_s: dict[ServiceKey, float] = {}
 
     async def read(
         self, key: ServiceKey, spec: PinnokioServiceSpec, secret: GeneratedSecret | None, observed: Observed
@@ -70,11 +82,24 @@ class FlagKeeper:
         if not written:
             # Someone was quicker with a newer revision: the next look plans from that one.
             return FlagState(state.endpoint)
+        self._published_s[target.key] = time.monotonic()
         note = f"revision {target.flag.revision}, {'on' if target.flag.enabled else 'off'}"
         await self._events.write(service, "Normal", "FlagPublished", "Publish", note)
         return FlagState(state.endpoint, known=True, document=target.flag)
 
+    async def read_acknowledgements(self, key: ServiceKey, state: FlagState) -> FlagState:
+        """With who serves by which revision."""
+        if state.endpoint is None or not state.known:
+            return state
+        try:
+            acknowledgements = await self._publisher.read_acknowledgements(key, state.endpoint)
+        except ValkeyUnavailable as error:
+            log.info("acknowledgements not read: %s", error)
+            return state
+        return replace(state, acknowledgements=acknowledgements, published_s=self._published_s.get(key, 0.0))
+
     def forget(self, key: ServiceKey) -> None:
+        self._published_s.pop(key, None)
         self._publisher.forget(key)
 
     def close(self) -> None:

@@ -17,21 +17,25 @@ from contract.kubernetes import GROUP, PLURAL, VERSION
 from controller.cluster.apply import Applier
 from controller.cluster.client import KubernetesApi
 from controller.cluster.events import EventWriter
+from controller.cluster.figures import FigureReader
 from controller.cluster.flag import FlagPublisher
 from controller.cluster.informer import Informer
 from controller.cluster.queues import QueueReader
 from controller.cluster.store import Store
 from controller.cluster.valkey import ValkeyConnections
+from controller.handlers.figures import FigureSampler
 from controller.handlers.flag import FlagKeeper
 from controller.handlers.leadership import Leadership
 from controller.handlers.metrics import OperatorMetrics, serve_metrics
 from controller.handlers.probes import ACTING, STANDING_BY, STARTING, WAITING, Probes
 from controller.handlers.queue import ReconcileQueue
 from controller.handlers.reconcile import Reconciler
+from controller.handlers.rollout import RolloutKeeper, read_addresses
 from controller.handlers.scaling import Scaler
 from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound, OperatorError
 from controller.model.kinds import MANAGED, OBSERVED, SERVICE_RESOURCE
+from controller.model.observed import Observed
 from controller.model.service import ServiceKey
 from controller.plan.leadership import Holder
 from controller.settings import Settings
@@ -68,12 +72,15 @@ class Operator:
         self._scaler = Scaler(QueueReader(ValkeyConnections(api)), self._store, self._mark, metrics)
         metrics.queues = self._scaler.live_views
         metrics.phases = self._phases
+        sampler = FigureSampler(FigureReader(), self._api_addresses, self._mark)
+        self._rollouts = RolloutKeeper(sampler, events)
         self._reconciler = Reconciler(
             services=self._services,
             store=self._store,
             applier=Applier(api, self._store),
             events=events,
             flags=self._flags,
+            rollouts=self._rollouts,
             scaler=self._scaler,
             resync=settings.resync,
             place=settings.place,
@@ -97,6 +104,7 @@ class Operator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._scaler.close()
+        await self._rollouts.close()
         self._flags.close()
         await self._api.close()
 
@@ -140,6 +148,9 @@ class Operator:
 
     def _phases(self) -> list[str]:
         return [(body.get("status") or {}).get("phase", "Pending") for body in self._services.values()]
+
+    def _api_addresses(self, key: ServiceKey) -> dict[str, str]:
+        return read_addresses(Observed.of((), self._store.pods(key)))
 
     def _mark(self, key: ServiceKey) -> None:
         if key in self._services:

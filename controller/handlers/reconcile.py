@@ -14,6 +14,7 @@ from controller.cluster.apply import Applier
 from controller.cluster.events import EventWriter
 from controller.cluster.store import Store
 from controller.handlers.flag import FlagKeeper, FlagState
+from controller.handlers.rollout import RolloutKeeper, count_acknowledged, ready_api_pods
 from controller.handlers.scaling import Scaler
 from controller.manifests.all import build_configuration, build_workloads
 from controller.manifests.target import Target, flag_name, secret_name
@@ -22,14 +23,17 @@ from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound
 from controller.model.kinds import CONFIG_MAP, NETWORK_POLICY, SECRET
 from controller.model.observed import ObjectRef, Observed, Refusal
+from controller.model.rollout_status import RolloutStatus
 from controller.model.service import InvalidSpec, PinnokioService, ServiceKey, parse_service
 from controller.model.spec import PinnokioServiceSpec
 from controller.model.status import DEGRADED, READY, Status
+from controller.plan.audience import plan_audience
 from controller.plan.children import Cause, Change, ChildrenPlan, plan_children
 from controller.plan.conditions import Finding
 from controller.plan.generated import is_secret_complete, plan_flag, plan_secret, read_flag
 from controller.plan.health import find_problems, next_check, plan_parts
-from controller.plan.status import next_status_write, plan_status
+from controller.plan.jobs import plan_jobs
+from controller.plan.status import next_status_write, plan_status, rollout_words
 
 # A refused object is tried again: a quota or an admission rule may change without a word to us.
 REFUSED_RETRY: Final = timedelta(seconds=15)
@@ -47,6 +51,7 @@ class Reconciler:
     applier: Applier
     events: EventWriter
     flags: FlagKeeper
+    rollouts: RolloutKeeper
     scaler: Scaler
     resync: timedelta
     place: str | None = None
@@ -64,16 +69,24 @@ class Reconciler:
         if isinstance(service.spec, InvalidSpec):
             found = Finding(invalid=service.spec, paused=service.paused)
             return await self._tell(service, None, found, FlagState())
-        target, flag = await self._gather(service, service.spec)
+        target, flag, rollout = await self._gather(service, service.spec)
         plan = await self._plan(service, target)
         refusals: Sequence[Refusal] = ()
         if not service.paused:
             refusals = await self._apply(service, plan)
             flag = await self.flags.publish(service, target, flag)
-        return await self._tell(service, target, self._find(service, target, plan, refusals), flag)
+        flag = await self.flags.read_acknowledgements(key, flag)
+        found = self._find(service, target, plan, refusals, flag)
+        found.rollout = self.rollouts.decide(
+            service, target, rollout, flag.document, found.acknowledged, self._observed(key)
+        )
+        return await self._tell(service, target, found, flag)
 
-    async def _gather(self, service: PinnokioService, spec: PinnokioServiceSpec) -> tuple[Target, FlagState]:
-        """What manifests are built from: the spec, generated values that are kept, the flag's revision."""
+    async def _gather(
+        self, service: PinnokioService, spec: PinnokioServiceSpec
+    ) -> tuple[Target, FlagState, RolloutStatus]:
+        """What manifests are built from: the spec, generated values that are kept, the flag's revision; and the
+        rollout's state, which says for whom the flag is on."""
         observed = self._observed(service.key)
         name = secret_name(service.key)
         secret = observed.get(SECRET, name)
@@ -84,9 +97,15 @@ class Reconciler:
         generated = plan_secret(spec, secret, lambda: secrets.token_urlsafe(32))
         mounted = read_flag(observed.get(CONFIG_MAP, flag_name(service.key)))
         flag = await self.flags.read(service.key, spec, generated, observed)
-        document = plan_flag(service.key, spec, [mounted, flag.document])
+        # The mounted one is ours alone: what someone else writes into Valkey says nothing about the rollout.
+        known = mounted or flag.document
+        rollout = self.rollouts.enter(service, spec, known)
+        audience = plan_audience(spec.unified_registry, rollout, known)
+        document = plan_flag(service.key, spec, audience, [mounted, flag.document])
         workers = self.scaler.follow(service, spec, flag.endpoint, observed)
-        return Target(service.key, service.uid, spec, generated, document, workers, self.place), flag
+        jobs = plan_jobs(rollout.legacy)
+        target = Target(service.key, service.uid, spec, generated, document, workers, self.place, jobs)
+        return target, flag, rollout
 
     async def _plan(self, service: PinnokioService, target: Target) -> ChildrenPlan:
         """Objects to be created are looked for once more: something of that name may be there without our label."""
@@ -138,7 +157,12 @@ class Reconciler:
         return [answer for answer in answers if answer is not None]
 
     def _find(
-        self, service: PinnokioService, target: Target, plan: ChildrenPlan, refusals: Sequence[Refusal]
+        self,
+        service: PinnokioService,
+        target: Target,
+        plan: ChildrenPlan,
+        refusals: Sequence[Refusal],
+        flag: FlagState,
     ) -> Finding:
         observed = self._observed(service.key)
         parts = plan_parts(target, observed)
@@ -150,6 +174,8 @@ class Reconciler:
             waiting=plan.waiting,
             paused=service.paused,
             queues=self.scaler.views(service.key),
+            acknowledged=count_acknowledged(observed, flag.acknowledgements, target.flag.revision),
+            flag_pods=len(ready_api_pods(observed)),
         )
 
     async def _tell(
@@ -165,15 +191,29 @@ class Reconciler:
             self.written[service.key] = now
             self.note(answer)
             await self._announce(service, status)
+            if status.rollout is not None:
+                before = service.status.rollout if service.status else None
+                await self.rollouts.announce(service, before, status.rollout)
         retry = REFUSED_RETRY if found.refusals or found.taken else None
         looks = [
             wait or None,
             retry,
-            flag.next_look(paused=service.paused),
+            flag.next_look(paused=service.paused, awaited=found.is_awaited),
+            *self._rollout_looks(service, target, found, wrote=wait == timedelta()),
             next_check(self._observed(service.key), now),
             self.resync,
         ]
         return min(look for look in looks if look is not None)
+
+    def _rollout_looks(
+        self, service: PinnokioService, target: Target | None, found: Finding, *, wrote: bool
+    ) -> list[timedelta | None]:
+        """At once where what was just written is to be carried out."""
+        if target is None or found.rollout is None or service.paused:
+            return []
+        before = service.status.rollout if service.status else None
+        moved = before is None or rollout_words(before) != rollout_words(found.rollout)
+        return [self.rollouts.next_look(target.spec, found.rollout), timedelta() if wrote and moved else None]
 
     def note(self, body: JsonObject) -> None:
         """Keeps a PinnokioService unless a newer version of it is known."""
@@ -211,4 +251,5 @@ class Reconciler:
         self.written.pop(key, None)
         self.applier.forget(key)
         self.flags.forget(key)
+        self.rollouts.forget(key)
         self.scaler.forget(key)

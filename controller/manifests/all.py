@@ -1,6 +1,6 @@
 """Everything that one PinnokioService consists of, in the order in which it is applied."""
 
-from controller.manifests import api, availability, config, flower, ingress, network, valkey, worker
+from controller.manifests import api, availability, config, flower, ingress, job, network, valkey, worker
 from controller.manifests.target import Target
 from controller.manifests.types import Manifest
 
@@ -22,7 +22,8 @@ def build_workloads(target: Target) -> list[Manifest]:
     if spec.flower.enabled:
         pages = [flower.build_flower_service(target), flower.build_flower(target)]
     serving: list[Manifest] = [api.build_api_service(target), api.build_api(target)]
-    return [*store, *serving, *workers, *beat, *pages, *_build_around(target)]
+    jobs = [job.build_job(target, each) for each in target.jobs]
+    return [*store, *serving, *workers, *beat, *pages, *_build_around(target), *jobs]
 
 
 def _build_around(target: Target) -> list[Manifest]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from contract import flag, kubernetes
 from controller.manifests.types import LabelSelector, ObjectMeta
@@ -16,6 +16,7 @@ WORKER: Final = "worker"
 BEAT: Final = "beat"
 VALKEY: Final = "valkey"
 FLOWER: Final = "flower"
+REGISTRY_JOB: Final = "registry-job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryJob:
+    """A command of the service that runs once: `python -m service COMMAND`."""
+
+    command: Literal["verify", "restore-legacy"]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One PinnokioService to build for. `secret` None: nothing has to be generated. `operator_namespace`: where the
     operator runs; None: outside the cluster."""
@@ -53,6 +62,7 @@ class Target:
     flag: flag.FlagDocument
     workers: Workers = field(default_factory=Workers)
     operator_namespace: str | None = None
+    jobs: tuple[RegistryJob, ...] = ()
 
     @property
     def api_name(self) -> str:

@@ -186,6 +186,7 @@ class PodSpec(TypedDict):
     automountServiceAccountToken: bool
     enableServiceLinks: bool
     shareProcessNamespace: bool
+    restartPolicy: NotRequired[Literal["Never"]]
     terminationGracePeriodSeconds: int
     imagePullSecrets: NotRequired[list[NameReference]]
     securityContext: PodSecurity
@@ -308,6 +309,35 @@ class Secret(TypedDict):
     metadata: ObjectMeta
     type: Literal["Opaque"]
     data: dict[str, str]
+
+
+class ExitCodes(TypedDict):
+    containerName: str
+    operator: Literal["In"]
+    values: list[int]
+
+
+class FailureRule(TypedDict):
+    action: Literal["FailJob"]
+    onExitCodes: ExitCodes
+
+
+class FailurePolicy(TypedDict):
+    rules: list[FailureRule]
+
+
+class JobSpec(TypedDict):
+    backoffLimit: int
+    activeDeadlineSeconds: NotRequired[int]
+    podFailurePolicy: NotRequired[FailurePolicy]
+    template: PodTemplate
+
+
+class Job(TypedDict):
+    apiVersion: Literal["batch/v1"]
+    kind: Literal["Job"]
+    metadata: ObjectMeta
+    spec: JobSpec
 
 
 class CrossVersionReference(TypedDict):
@@ -439,5 +469,14 @@ class NetworkPolicy(TypedDict):
 
 
 Manifest = (
-    Deployment | StatefulSet | Service | ConfigMap | Secret | Autoscaler | DisruptionBudget | Ingress | NetworkPolicy
+    Deployment
+    | StatefulSet
+    | Job
+    | Service
+    | ConfigMap
+    | Secret
+    | Autoscaler
+    | DisruptionBudget
+    | Ingress
+    | NetworkPolicy
 )

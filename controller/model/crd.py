@@ -23,10 +23,12 @@ _COLUMNS: Final = (
     ("Phase", "string", ".status.phase", "Pending, Progressing, Ready or Degraded", 0),
     ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status", "Whether everything runs", 0),
     ("Flag", "string", ".status.summary.flag", "Unified registry: off, on, audience or a percentage", 0),
+    ("Rollout", "string", ".status.summary.rollout", "Phase of the flag's rollout, and its step of all", 0),
     ("Queues", "string", ".status.summary.queues", "Queues with all their workers ready, of all", 0),
     ("API", "string", ".status.summary.api", "Ready and wanted pods of the API", 0),
     ("Version", "string", ".status.summary.version", "Version that is wanted", 0),
     ("Age", "date", ".metadata.creationTimestamp", "", 0),
+    ("Acked", "string", ".status.summary.acknowledged", "Pods that serve by the flag's revision, of the ready ones", 1),
     ("Reason", "string", ".status.conditions[?(@.type=='Ready')].reason", "Why it is Ready or not", 1),
     (
         "Message",

@@ -43,6 +43,7 @@ DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisru
 INGRESS: Final = Kind("networking.k8s.io", "v1", "Ingress", "ingresses")
 NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+JOB: Final = Kind("batch", "v1", "Job", "jobs")
 POD: Final = Kind("", "v1", "Pod", "pods")
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
@@ -54,6 +55,7 @@ MANAGED: Final = (
     SERVICE,
     STATEFUL_SET,
     DEPLOYMENT,
+    JOB,
     AUTOSCALER,
     DISRUPTION_BUDGET,
     INGRESS,
@@ -72,6 +74,8 @@ RULES: Final = (
     Rule(AUTOSCALER.group, (AUTOSCALER.plural,), _MANAGE),
     Rule(DISRUPTION_BUDGET.group, (DISRUPTION_BUDGET.plural,), _MANAGE),
     Rule(INGRESS.group, (INGRESS.plural, NETWORK_POLICY.plural), _MANAGE),
+    # Verification of the registries, and copying live users back into the legacy one.
+    Rule(JOB.group, (JOB.plural,), _MANAGE),
     # The patch is for one annotation: what it costs to remove a worker that has something to do.
     Rule("", (POD.plural,), ("list", "watch", "patch")),
     Rule(EVENT.group, (EVENT.plural,), ("create",)),

@@ -5,12 +5,20 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from contract.kubernetes import ANNOTATION_PAUSED, ANNOTATION_SCALING_PAUSED
+from contract.kubernetes import (
+    ANNOTATION_PAUSED,
+    ANNOTATION_PROMOTE,
+    ANNOTATION_ROLLBACK,
+    ANNOTATION_ROLLOUT_PAUSED,
+    ANNOTATION_SCALING_PAUSED,
+)
 from controller.model.base import JsonObject
 from controller.model.spec import PinnokioServiceSpec
 from controller.model.status import Status
 
 TRUE_WORDS: Final = frozenset({"true", "1", "yes"})
+# A request stands in the status once it was acted on.
+REQUEST_MAX: Final = 128
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +44,8 @@ class InvalidSpec:
 
 @dataclass(frozen=True, slots=True)
 class PinnokioService:
-    """`status` None: none was written yet, or what stands there cannot be read. `scaling_pause`: the annotation."""
+    """`status` None: none was written yet, or what stands there cannot be read. `scaling_pause`, `promote`,
+    `rollback`, `rollout_paused`: the annotations."""
 
     key: ServiceKey
     uid: str
@@ -46,6 +55,9 @@ class PinnokioService:
     spec: PinnokioServiceSpec | InvalidSpec
     status: Status | None
     scaling_pause: str = ""
+    promote: str = ""
+    rollback: str = ""
+    rollout_paused: bool = False
 
 
 def parse_service(body: JsonObject) -> PinnokioService:
@@ -56,12 +68,19 @@ def parse_service(body: JsonObject) -> PinnokioService:
         key=ServiceKey(meta["namespace"], meta["name"]),
         uid=meta["uid"],
         generation=meta.get("generation", 1),
-        paused=str(annotations.get(ANNOTATION_PAUSED, "")).strip().lower() in TRUE_WORDS,
+        paused=_is_true(annotations.get(ANNOTATION_PAUSED)),
         going="deletionTimestamp" in meta,
         spec=_parse_spec(body.get("spec")),
         status=_parse_status(body.get("status")),
         scaling_pause=str(annotations.get(ANNOTATION_SCALING_PAUSED, "")),
+        promote=str(annotations.get(ANNOTATION_PROMOTE, "")).strip()[:REQUEST_MAX],
+        rollback=str(annotations.get(ANNOTATION_ROLLBACK, "")).strip()[:REQUEST_MAX],
+        rollout_paused=_is_true(annotations.get(ANNOTATION_ROLLOUT_PAUSED)),
     )
+
+
+def _is_true(value: object) -> bool:
+    return str(value or "").strip().lower() in TRUE_WORDS
 
 
 def _parse_spec(raw: object) -> PinnokioServiceSpec | InvalidSpec:

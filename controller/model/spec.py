@@ -13,6 +13,7 @@ from controller.model.base import JsonObject, Model, map_list, rule, rules
 from controller.model.extras import ChromaSpec, FlowerSpec, SpreadSpec
 from controller.model.network import NetworkPolicySpec
 from controller.model.pod import Env, EnvFrom, NameRef, PullPolicy, Resources
+from controller.model.rollout import UnifiedRegistry
 from controller.model.valkey import ValkeySpec
 
 # A task that ignores its soft limit is killed this many seconds later (contract.env: 1800 and 1860).
@@ -20,7 +21,6 @@ HARD_LIMIT_MARGIN_S: Final = 60
 QUEUE_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 QUEUE_NAME_MAX: Final = 40
 QueueName = Annotated[str, Field(min_length=1, max_length=QUEUE_NAME_MAX, pattern=QUEUE_NAME)]
-Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^:\x00-\x1f]+$")]
 
 
 class Scaling(Model):
@@ -100,47 +100,6 @@ class BeatSpec(Model):
     resources: Resources | None = Field(
         default=None, description="CPU and memory; unset: 50m and 128Mi requested, 256Mi at most."
     )
-
-
-class Audience(Model):
-    """For whom the unified registry is on. Excluded users first, then named ones, then the percentage."""
-
-    users: tuple[Identifier, ...] = Field(
-        default=(),
-        max_length=1000,
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Ids of users for whom it is on.",
-    )
-    companies: tuple[Identifier, ...] = Field(
-        default=(),
-        max_length=1000,
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Ids of companies for whose users it is on.",
-    )
-    exclude_users: tuple[Identifier, ...] = Field(
-        default=(),
-        max_length=1000,
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-        description="Ids of users for whom it is off, whatever else is said.",
-    )
-    percent: float | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="Percentage of companies (users where no company is known) for whom it is on, to two places."
-        " Growing it only ever adds.",
-    )
-
-
-class UnifiedRegistry(Model):
-    """The flag. A change reaches running pods without a restart."""
-
-    enabled: bool = Field(
-        default=False,
-        description="On for the audience, or for everybody where no audience is given; false: for nobody.",
-    )
-    debug: bool = Field(default=False, description="Log each registry decision (REGISTRY_DEBUG).")
-    audience: Audience | None = Field(default=None, description="For whom; unset: everybody.")
 
 
 def _default_queues() -> tuple[QueueSpec, ...]:

@@ -5,11 +5,13 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from controller.model.base import JsonObject, Model, map_list
+from controller.model.rollout_status import RolloutStatus
 
 READY: Final = "Ready"
 PROGRESSING: Final = "Progressing"
 DEGRADED: Final = "Degraded"
 PAUSED: Final = "Paused"
+FLAG_ROLLOUT: Final = "FlagRollout"
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 Phase = Literal["Pending", "Progressing", "Ready", "Degraded"]
@@ -21,7 +23,7 @@ class Condition(Model):
 
     model_config = ConfigDict(str_max_length=4096)
 
-    type: Literal["Ready", "Progressing", "Degraded", "Paused"] = Field(description="What it is about.")
+    type: Literal["Ready", "Progressing", "Degraded", "Paused", "FlagRollout"] = Field(description="What it is about.")
     status: ConditionStatus = Field(description="Whether it holds.")
     reason: str = Field(description="One word that programs can test.")
     message: str = Field(description="What a person reads: what is wrong and what to do.")
@@ -67,6 +69,11 @@ class FlagStatus(Model):
     published: bool = Field(
         description="Whether this revision stands in Valkey; if not, pods learn it from the mounted file."
     )
+    acknowledged: Count | None = Field(
+        default=None, description="Ready API pods that serve by this revision; absent: not known."
+    )
+    pods: Count | None = Field(default=None, description="Ready API pods.")
+    legacy_writes: bool = Field(default=True, description="Whether the legacy registry is written where it is on.")
 
 
 class Summary(Model):
@@ -75,6 +82,8 @@ class Summary(Model):
     api: str = Field(description="Ready and wanted pods of the API.")
     queues: str = Field(description="Queues with all their workers ready, of all.")
     flag: str = Field(description="off, on, audience or a percentage.")
+    rollout: str = Field(default="", description="Phase of the rollout, and its step of all.")
+    acknowledged: str = Field(default="", description="Pods that serve by the flag's revision, of the ready ones.")
     version: str = Field(description="Version that is wanted.")
 
 
@@ -84,7 +93,7 @@ class Status(Model):
     observed_generation: Count = Field(description="Generation of the spec that was last acted on.")
     phase: Phase = Field(description="Pending, Progressing, Ready or Degraded.")
     conditions: tuple[Condition, ...] = Field(
-        json_schema_extra=map_list("type"), description="Ready, Progressing, Degraded and Paused."
+        json_schema_extra=map_list("type"), description="Ready, Progressing, Degraded, Paused and FlagRollout."
     )
     components: tuple[ComponentStatus, ...] = Field(
         default=(), json_schema_extra=map_list("name"), description="API, beat and the embedded Valkey."
@@ -93,6 +102,7 @@ class Status(Model):
         default=(), json_schema_extra=map_list("name"), description="Queues of the spec."
     )
     flag: FlagStatus | None = Field(default=None, description="The flag.")
+    rollout: RolloutStatus | None = Field(default=None, description="Where the rollout of the flag stands.")
     summary: Summary | None = Field(default=None, description="Words for `kubectl get`.")
 
     def condition(self, kind: str) -> Condition | None:

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Final, Literal
 
 from controller.model.observed import ObjectRef, Refusal
+from controller.model.rollout_status import LegacyState, RolloutPhase, RolloutStatus
 from controller.model.service import InvalidSpec
 from controller.model.status import (
     DEGRADED,
+    FLAG_ROLLOUT,
     PAUSED,
     PROGRESSING,
     READY,
@@ -21,13 +23,18 @@ from controller.plan.health import Part, Problem
 from controller.plan.scaling import QueueView
 
 MESSAGE_MAX: Final = 1024
+_REACHED: Final = (RolloutPhase.OFF, RolloutPhase.DIRECT, RolloutPhase.COMPLETE)
 INVALID_SPEC: Final = "InvalidSpec"
 NAME_TAKEN: Final = "NameTaken"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
-    """What one reconcile found. `parts` is empty where the spec cannot be read; `queues`: what was seen in Valkey."""
+    """What one reconcile found. `parts` is empty where the spec cannot be read; `queues`: what was seen in Valkey.
+
+    `acknowledged` of `flag_pods` ready API pods serve by the flag's revision, None: not known. `rollout`: where the
+    rollout of the flag stands, None: the spec cannot be read.
+    """
 
     invalid: InvalidSpec | None = None
     parts: Sequence[Part] = ()
@@ -37,6 +44,14 @@ class Finding:
     waiting: Sequence[ObjectRef] = field(default=())
     paused: bool = False
     queues: Mapping[str, QueueView] = field(default_factory=dict)
+    acknowledged: int | None = None
+    flag_pods: int = 0
+    rollout: RolloutStatus | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether pods have yet to acknowledge the flag."""
+        return self.acknowledged is not None and self.acknowledged < self.flag_pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +62,15 @@ class _Said:
 
 
 def plan_conditions(found: Finding, previous: Status | None, generation: int, now: datetime) -> tuple[Condition, ...]:
-    """Ready, Progressing, Degraded and Paused, each with the time at which its status last changed."""
+    """Ready, Progressing, Degraded, Paused and FlagRollout, each with the time at which its status last changed."""
     degraded = _say_degraded(found)
     ready = _say_ready(found)
-    said: tuple[tuple[Literal["Ready", "Progressing", "Degraded", "Paused"], _Said], ...] = (
+    said: tuple[tuple[Literal["Ready", "Progressing", "Degraded", "Paused", "FlagRollout"], _Said], ...] = (
         (READY, ready),
         (PROGRESSING, _say_progressing(found, ready, degraded)),
         (DEGRADED, degraded),
         (PAUSED, _say_paused(found)),
+        (FLAG_ROLLOUT, _say_rollout(found)),
     )
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     conditions = []
@@ -140,6 +156,20 @@ def _say_paused(found: Finding) -> _Said:
     if found.paused:
         return _Said("True", "Annotation", "pinnokio.io/paused is set: nothing is changed until it is removed.")
     return _Said("False", "NotPaused", "Changes are acted on.")
+
+
+def _say_rollout(found: Finding) -> _Said:
+    """True: the flag is where the spec wants it. In this order: spec, the legacy registry's way back, drift, phase."""
+    rollout = found.rollout
+    if rollout is None:
+        return _Said("Unknown", INVALID_SPEC, "The spec cannot be acted on; see Degraded.")
+    legacy = rollout.legacy
+    if legacy.state is LegacyState.RESTORING:
+        return _Said("False", "RestoringLegacy", legacy.message)
+    if legacy.state in (LegacyState.DRIFTED, LegacyState.VERIFYING, LegacyState.WAITING) and rollout.phase in _REACHED:
+        return _Said("False", f"Legacy{legacy.state}", legacy.message)
+    where = f"Step {rollout.step} of {rollout.steps}: " if rollout.steps else ""
+    return _Said("True" if rollout.phase in _REACHED else "False", rollout.phase.value, where + rollout.message)
 
 
 def _limited(message: str) -> str:

@@ -14,7 +14,6 @@ from controller.model.observed import ObservedObject
 from controller.model.service import ServiceKey
 from controller.model.spec import PinnokioServiceSpec
 
-BASIS_POINTS: Final = 100
 # What stands before a generated value: Flower's is user:password.
 _PREFIXES: Final = {kubernetes.FLOWER_KEY: "pinnokio:"}
 
@@ -58,22 +57,30 @@ def _read_values(seen: ObservedObject | None) -> dict[str, str]:
 
 
 def plan_flag(
-    key: ServiceKey, spec: PinnokioServiceSpec, known: Iterable[flag.FlagDocument | None]
+    key: ServiceKey,
+    spec: PinnokioServiceSpec,
+    audience: flag.FlagDocument,
+    known: Iterable[flag.FlagDocument | None],
 ) -> flag.FlagDocument:
-    """The flag document that the spec asks for, with a revision that only grows.
+    """The flag document to publish: `audience` (`controller.plan.audience`) with a revision that only grows.
 
     In this order: none known → 1; all of the newest revision say the same → that revision; else one more.
     Example: the mounted file has revision 5, Valkey (a kept volume) 9 with other words → 10.
     """
-    said = _build_content(key, spec)
+    said = msgspec.structs.replace(audience, salt=str(key), routes=dict(sorted(spec.routes.items())))
     documents = [document for document in known if document is not None]
-    if not documents:
+    newest = choose_newest(documents)
+    if newest is None:
         return msgspec.structs.replace(said, revision=1)
-    newest = max(document.revision for document in documents)
-    wanted = msgspec.structs.replace(said, revision=newest)
-    if all(document == wanted for document in documents if document.revision == newest):
+    wanted = msgspec.structs.replace(said, revision=newest.revision)
+    if all(document == wanted for document in documents if document.revision == newest.revision):
         return wanted
-    return msgspec.structs.replace(said, revision=newest + 1)
+    return msgspec.structs.replace(said, revision=newest.revision + 1)
+
+
+def choose_newest(known: Iterable[flag.FlagDocument | None]) -> flag.FlagDocument | None:
+    """Of the highest revision, the first named; None: there is none."""
+    return max((each for each in known if each is not None), key=lambda each: each.revision, default=None)
 
 
 def read_flag(seen: ObservedObject | None) -> flag.FlagDocument | None:
@@ -85,19 +92,3 @@ def read_flag(seen: ObservedObject | None) -> flag.FlagDocument | None:
         return flag.decode(text)
     except ValueError:
         return None
-
-
-def _build_content(key: ServiceKey, spec: PinnokioServiceSpec) -> flag.FlagDocument:
-    registry = spec.unified_registry
-    audience = registry.audience
-    percent = audience.percent if audience else None
-    return flag.FlagDocument(
-        enabled=registry.enabled,
-        debug=registry.debug,
-        users=audience.users if audience else (),
-        companies=audience.companies if audience else (),
-        exclude_users=audience.exclude_users if audience else (),
-        percent_bp=None if percent is None else round(percent * BASIS_POINTS),
-        salt=str(key),
-        routes=dict(sorted(spec.routes.items())),
-    )

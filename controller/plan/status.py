@@ -1,11 +1,12 @@
 """The whole status of a PinnokioService, and when it is worth a write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from contract.flag import FlagDocument
 from controller.manifests.target import API, WORKER, Target
+from controller.model.rollout_status import LegacyState, RolloutStatus
 from controller.model.service import PinnokioService
 from controller.model.status import ComponentStatus, FlagStatus, QueueStatus, Status, Summary
 from controller.plan.conditions import Finding, plan_conditions, plan_phase
@@ -28,13 +29,23 @@ def plan_status(
         conditions=conditions,
     )
     if target is None:
-        return status
+        # What the rollout remembers must outlive a spec that cannot be read.
+        kept = {"flag": previous.flag, "rollout": previous.rollout} if previous else {}
+        return status.model_copy(update=kept)
     return status.model_copy(
         update={
             "components": tuple(_component(part) for part in found.parts if part.component != WORKER),
             "queues": tuple(_queue(part, target, found.queues) for part in found.parts if part.component == WORKER),
-            "flag": FlagStatus(revision=target.flag.revision, enabled=target.flag.enabled, published=published),
-            "summary": _summary(target, found.parts),
+            "flag": FlagStatus(
+                revision=target.flag.revision,
+                enabled=target.flag.enabled,
+                published=published,
+                acknowledged=found.acknowledged,
+                pods=found.flag_pods,
+                legacy_writes=target.flag.legacy_writes,
+            ),
+            "rollout": found.rollout,
+            "summary": _summary(target, found),
         }
     )
 
@@ -54,7 +65,21 @@ def next_status_write(
 
 def _words(status: Status) -> tuple[object, ...]:
     said = tuple((each.type, each.status, each.reason, each.observed_generation) for each in status.conditions)
-    return (status.observed_generation, status.phase, said, status.flag)
+    return (status.observed_generation, status.phase, said, _flag_words(status.flag), rollout_words(status.rollout))
+
+
+def _flag_words(flag: FlagStatus | None) -> tuple[object, ...] | None:
+    """Of the acknowledgements only whether they are all there."""
+    if flag is None:
+        return None
+    return (flag.revision, flag.enabled, flag.published, flag.legacy_writes, flag.acknowledged == flag.pods)
+
+
+def rollout_words(rollout: RolloutStatus | None) -> RolloutStatus | None:
+    """What decides, without figures and their words."""
+    if rollout is None:
+        return None
+    return rollout.model_copy(update={"figures": None, "message": "", "percent": None})
 
 
 def _component(part: Part) -> ComponentStatus:
@@ -79,15 +104,26 @@ def _queue(part: Part, target: Target, views: Mapping[str, QueueView]) -> QueueS
     )
 
 
-def _summary(target: Target, parts: Sequence[Part]) -> Summary:
+def _summary(target: Target, found: Finding) -> Summary:
+    parts = found.parts
     queues = [part for part in parts if part.component == WORKER]
     api = next(part for part in parts if part.component == API)
     return Summary(
         api=f"{api.ready}/{api.desired}",
         queues=f"{sum(part.is_ready for part in queues)}/{len(queues)}",
         flag=_flag_word(target.flag),
+        rollout=_rollout_word(found.rollout),
+        acknowledged="?" if found.acknowledged is None else f"{found.acknowledged}/{found.flag_pods}",
         version=target.spec.effective_version,
     )
+
+
+def _rollout_word(rollout: RolloutStatus | None) -> str:
+    if rollout is None:
+        return ""
+    if rollout.legacy.state is LegacyState.RESTORING:
+        return "RestoringLegacy"
+    return f"{rollout.phase} {rollout.step}/{rollout.steps}" if rollout.steps else rollout.phase
 
 
 def _flag_word(document: FlagDocument) -> str:

@@ -19,6 +19,7 @@ import structlog
 from contract import flag as contract_flag
 from contract import keys
 from contract.flag import FlagAck, FlagDocument
+from contract.metrics import COHORT_OFF, COHORT_ON
 from service import metrics
 from service.domain import flag as rules
 from service.settings import Settings
@@ -72,7 +73,7 @@ class FlagSource:
     def is_on(self, user_id: str, company_id: str | None = None) -> bool:
         """Whether the unified registry is on for a user. `company_id`: the first authorised one, None where unknown."""
         answer = rules.is_on(self._document, user_id, company_id)
-        cohort.set("on" if answer else "off")
+        cohort.set(COHORT_ON if answer else COHORT_OFF)
         return answer
 
     async def start(self) -> None:

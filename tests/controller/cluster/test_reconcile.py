@@ -53,8 +53,8 @@ def test_a_service_says_what_is_missing_and_costs_nothing_while_it_idles(served:
     assert f"api: pod {served.service}-api-" in degraded["message"]
     assert served.condition("Ready")["reason"] == "NotAllReady"
     columns = served.kubectl("get", "psvc", served.service).split()
-    assert columns[:7] == ["NAME", "PHASE", "READY", "FLAG", "QUEUES", "API", "VERSION"]
-    assert columns[8:15] == [served.service, "Degraded", "False", "off", "0/2", "0/1", "dev"]
+    assert columns[:8] == ["NAME", "PHASE", "READY", "FLAG", "ROLLOUT", "QUEUES", "API", "VERSION"]
+    assert columns[9:17] == [served.service, "Degraded", "False", "off", "Off", "0/2", "0/1", "dev"]
     assert {"Created", "Degraded"} <= served.reasons()
 
     before = wait_until_still(lambda: _versions(served))

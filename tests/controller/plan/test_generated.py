@@ -69,7 +69,6 @@ def test_only_what_the_spec_calls_for(fields: dict[str, Any], wanted: set[str]) 
 
 
 SAID = FlagDocument(enabled=True, users=("u",), percent_bp=250, salt=str(KEY))
-SPEC = build_spec(unifiedRegistry={"enabled": True, "audience": {"users": ["u"], "percent": 2.5}})
 
 
 def _at(revision: int, document: FlagDocument = SAID) -> FlagDocument:
@@ -105,7 +104,8 @@ OTHER = FlagDocument(enabled=False, salt=str(KEY))
     ],
 )
 def test_the_revision_only_grows(known: list[FlagDocument | None], revision: int) -> None:
-    assert plan_flag(KEY, SPEC, known) == _at(revision)
+    audience = FlagDocument(enabled=True, users=("u",), percent_bp=250)
+    assert plan_flag(KEY, build_spec(), audience, known) == _at(revision)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Conditions, phase, and when a status is worth a write."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +11,11 @@ from controller.model.kinds import DEPLOYMENT, SERVICE
 from controller.model.observed import ObjectRef, Refusal
 from controller.model.service import InvalidSpec, PinnokioService
 from controller.model.status import Status
+from controller.plan.audience import choose_audience
 from controller.plan.conditions import Finding, plan_conditions
 from controller.plan.generated import plan_flag
 from controller.plan.health import Part, Problem
+from controller.plan.rollout import Requests, enter_rollout
 from controller.plan.status import next_status_write, plan_status
 from tests.controller.builders import KEY, UID, build_spec, build_target
 
@@ -30,6 +33,7 @@ def _parts(api_ready: int = 1) -> tuple[Part, ...]:
     )
 
 
+OFF = enter_rollout(TARGET.spec.unified_registry, "i", None, None, Requests(), NOW)
 UP = Finding(parts=_parts())
 DOWN = Finding(parts=_parts(0))
 CRASH = Finding(parts=_parts(0), problems=(Problem("api", "CrashLoopBackOff", "it ends"),))
@@ -40,6 +44,7 @@ def _service(status: Status | None = None) -> PinnokioService:
 
 
 def _status(found: Finding, previous: Status | None = None, now: datetime = NOW) -> Status:
+    found = replace(found, rollout=None if found.invalid else OFF)
     return plan_status(_service(previous), None if found.invalid else TARGET, found, published=True, now=now)
 
 
@@ -52,6 +57,7 @@ READY = {
     "Progressing": ("False", "Complete"),
     "Degraded": ("False", "AsExpected"),
     "Paused": ("False", "NotPaused"),
+    "FlagRollout": ("True", "Off"),
 }
 
 
@@ -99,6 +105,7 @@ READY = {
                 "Ready": ("False", "InvalidSpec"),
                 "Progressing": ("False", "Blocked"),
                 "Degraded": ("True", "InvalidSpec"),
+                "FlagRollout": ("Unknown", "InvalidSpec"),
             },
         ),
         (Finding(parts=_parts(), paused=True), "Ready", {"Paused": ("True", "Annotation")}),
@@ -169,7 +176,9 @@ def test_messages_say_what_is_missing_and_stay_short() -> None:
 )
 def test_the_flags_word(flag: dict[str, Any], word: str) -> None:
     spec = build_spec(queues=[{"name": "default"}], unifiedRegistry=flag)
-    target = Target(KEY, UID, spec, None, plan_flag(KEY, spec, []))
+    registry = spec.unified_registry
+    state = enter_rollout(registry, spec.image, None, None, Requests(), NOW)
+    target = Target(KEY, UID, spec, None, plan_flag(KEY, spec, choose_audience(registry, state), []))
     status = plan_status(_service(), target, UP, published=True, now=NOW)
     assert status.summary is not None
     assert status.summary.flag == word

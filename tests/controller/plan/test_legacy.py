@@ -1,0 +1,318 @@
+"""When legacy writes stop, what must hold before, and the way back."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contract.flag import FlagDocument
+from controller.manifests.all import build_workloads
+from controller.model.observed import Observed
+from controller.model.rollout import UnifiedRegistry
+from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutPhase, RolloutStatus
+from controller.plan.jobs import plan_jobs, read_job
+from controller.plan.legacy import JobState, LegacySeen, next_legacy, next_legacy_look
+from controller.plan.rollout import FlagSeen, Requests, enter_rollout, format_time
+from tests.controller.builders import as_seen, build_spec, build_target
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+DAY = timedelta(hours=24)
+EVERYWHERE = FlagSeen(published=True, acknowledged=2, pods=2)
+HALFWAY = FlagSeen(published=True, acknowledged=1, pods=2)
+S = LegacyState
+
+
+def build_registry(**fields: Any) -> UnifiedRegistry:
+    return UnifiedRegistry.model_validate({"enabled": True, "legacyWrites": False} | fields)
+
+
+WANTED = build_registry()
+NOT_WANTED = build_registry(legacyWrites=True)
+OFF = build_registry(enabled=False)
+HALF = build_registry(audience={"percent": 50})
+EXCLUDING = build_registry(audience={"excludeUsers": ["ann"]})
+KNOWN = FlagDocument(enabled=True, legacy_writes=False)
+
+
+def build_state(
+    registry: UnifiedRegistry,
+    state: LegacyState = S.WRITTEN,
+    whole_for: timedelta | None = DAY,
+    since: timedelta = timedelta(),
+    copying: bool = False,
+    phase: RolloutPhase | None = None,
+) -> RolloutStatus:
+    entered = enter_rollout(registry, "i", None, None, Requests(), NOW)
+    legacy = LegacyStatus(state=state, attempt=3, since=format_time(NOW - since), copying=copying)
+    whole = format_time(NOW - whole_for) if whole_for is not None else None
+    return entered.model_copy(update={"legacy": legacy, "whole_since": whole, "phase": phase or entered.phase})
+
+
+@pytest.mark.parametrize(
+    ("registry", "state", "flag", "seen", "after"),
+    [
+        pytest.param(
+            NOT_WANTED, build_state(NOT_WANTED), EVERYWHERE, LegacySeen(), (S.WRITTEN, 3, False), id="not wanted"
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, whole_for=None),
+            HALFWAY,
+            LegacySeen(),
+            (S.WAITING, 3, False),
+            id="not every pod",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, whole_for=DAY - timedelta(seconds=1)),
+            EVERYWHERE,
+            LegacySeen(),
+            (S.WAITING, 3, False),
+            id="not yet a day",
+        ),
+        pytest.param(
+            WANTED, build_state(WANTED), EVERYWHERE, LegacySeen(), (S.VERIFYING, 4, False), id="a day: verified first"
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, phase=RolloutPhase.ANALYSING),
+            EVERYWHERE,
+            LegacySeen(),
+            (S.WAITING, 3, False),
+            id="the last step is still watched",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, S.VERIFYING),
+            EVERYWHERE,
+            LegacySeen(verify=JobState.RUNNING),
+            (S.VERIFYING, 3, False),
+            id="verifying",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, S.VERIFYING),
+            EVERYWHERE,
+            LegacySeen(verify=JobState.SUCCEEDED),
+            (S.STOPPED, 3, False),
+            id="no drift: stopped",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, S.VERIFYING),
+            EVERYWHERE,
+            LegacySeen(verify=JobState.DRIFT),
+            (S.DRIFTED, 3, False),
+            id="drift: not stopped",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, S.VERIFYING),
+            EVERYWHERE,
+            LegacySeen(verify=JobState.FAILED),
+            (S.DRIFTED, 3, False),
+            id="could not verify: not stopped",
+        ),
+        pytest.param(
+            NOT_WANTED,
+            build_state(NOT_WANTED, S.VERIFYING),
+            EVERYWHERE,
+            LegacySeen(verify=JobState.SUCCEEDED),
+            (S.WRITTEN, 3, False),
+            id="not wanted any more",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, S.DRIFTED, since=timedelta(minutes=59)),
+            EVERYWHERE,
+            LegacySeen(verify=JobState.DRIFT),
+            (S.DRIFTED, 3, False),
+            id="drifted: later",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, S.DRIFTED, since=timedelta(hours=1)),
+            EVERYWHERE,
+            LegacySeen(verify=JobState.DRIFT),
+            (S.VERIFYING, 4, False),
+            id="drifted: again after an hour",
+        ),
+        pytest.param(
+            WANTED,
+            build_state(WANTED, S.STOPPED),
+            FlagSeen(),
+            LegacySeen(known=KNOWN),
+            (S.STOPPED, 3, False),
+            id="stopped, Valkey away",
+        ),
+        pytest.param(
+            NOT_WANTED,
+            build_state(NOT_WANTED, S.STOPPED),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN),
+            (S.RESTORING, 3, False),
+            id="written again",
+        ),
+        pytest.param(
+            OFF,
+            build_state(OFF, S.STOPPED),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN),
+            (S.RESTORING, 3, False),
+            id="off: not at once",
+        ),
+        pytest.param(
+            HALF,
+            build_state(HALF, S.STOPPED),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN),
+            (S.RESTORING, 3, False),
+            id="fewer: not at once",
+        ),
+        pytest.param(
+            EXCLUDING,
+            build_state(EXCLUDING, S.STOPPED),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN),
+            (S.RESTORING, 3, False),
+            id="one more excluded: not at once",
+        ),
+        pytest.param(
+            OFF,
+            build_state(OFF, S.RESTORING),
+            HALFWAY,
+            LegacySeen(known=KNOWN),
+            (S.RESTORING, 3, False),
+            id="not every pod writes yet",
+        ),
+        pytest.param(
+            OFF,
+            build_state(OFF, S.RESTORING),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN),
+            (S.RESTORING, 4, True),
+            id="every pod writes: copy",
+        ),
+        pytest.param(
+            OFF,
+            build_state(OFF, S.RESTORING, copying=True),
+            HALFWAY,
+            LegacySeen(known=KNOWN, restore=JobState.RUNNING),
+            (S.RESTORING, 3, True),
+            id="copying",
+        ),
+        pytest.param(
+            OFF,
+            build_state(OFF, S.RESTORING, copying=True),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN, restore=JobState.SUCCEEDED),
+            (S.WRITTEN, 3, False),
+            id="copied",
+        ),
+        pytest.param(
+            OFF,
+            build_state(OFF, S.RESTORING, since=timedelta(seconds=59), copying=True),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN, restore=JobState.FAILED),
+            (S.RESTORING, 3, True),
+            id="failed: in a while",
+        ),
+        pytest.param(
+            OFF,
+            build_state(OFF, S.RESTORING, since=timedelta(minutes=1), copying=True),
+            EVERYWHERE,
+            LegacySeen(known=KNOWN, restore=JobState.FAILED),
+            (S.RESTORING, 4, True),
+            id="failed: again",
+        ),
+    ],
+)
+def test_the_legacy_registry(
+    registry: UnifiedRegistry,
+    state: RolloutStatus,
+    flag: FlagSeen,
+    seen: LegacySeen,
+    after: tuple[LegacyState, int, bool],
+) -> None:
+    legacy = next_legacy(registry, state, flag, seen, NOW, asked=False).legacy
+    assert (legacy.state, legacy.attempt, legacy.copying) == after
+    assert legacy.message or legacy.state in (S.WRITTEN, state.legacy.state)
+
+
+def test_a_person_has_it_verified_again() -> None:
+    state = build_state(WANTED, S.DRIFTED)
+    assert next_legacy(WANTED, state, EVERYWHERE, LegacySeen(), NOW, asked=True).legacy.state is S.VERIFYING
+
+
+@pytest.mark.parametrize(
+    ("registry", "whole_for", "flag", "after"),
+    [
+        pytest.param(WANTED, None, HALFWAY, None, id="not every pod"),
+        pytest.param(WANTED, None, FlagSeen(True, 0, 0), None, id="no pod"),
+        pytest.param(WANTED, None, EVERYWHERE, NOW, id="begins"),
+        pytest.param(WANTED, DAY, FlagSeen(), NOW - DAY, id="Valkey away changes nothing"),
+        pytest.param(HALF, DAY, EVERYWHERE, None, id="not everybody"),
+        pytest.param(OFF, DAY, EVERYWHERE, None, id="off"),
+    ],
+)
+def test_since_when_it_is_on_for_everybody(
+    registry: UnifiedRegistry, whole_for: timedelta | None, flag: FlagSeen, after: datetime | None
+) -> None:
+    state = build_state(registry, whole_for=whole_for)
+    found = next_legacy(registry, state, flag, LegacySeen(), NOW, asked=False).whole_since
+    assert found == (format_time(after) if after else None)
+
+
+def test_when_to_look_again() -> None:
+    waiting = build_state(WANTED, S.WAITING, whole_for=timedelta(hours=20))
+    assert next_legacy_look(waiting, NOW) == timedelta(hours=4)
+    assert next_legacy_look(build_state(WANTED, S.DRIFTED, since=timedelta(minutes=50)), NOW) == timedelta(minutes=10)
+    assert next_legacy_look(build_state(WANTED, S.STOPPED), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "copying", "command"),
+    [
+        (S.WRITTEN, False, None),
+        (S.WAITING, False, None),
+        (S.VERIFYING, False, "verify"),
+        (S.DRIFTED, False, "verify"),
+        (S.STOPPED, False, None),
+        (S.RESTORING, False, None),
+        (S.RESTORING, True, "restore-legacy"),
+    ],
+)
+def test_the_job_that_runs(state: LegacyState, copying: bool, command: str | None) -> None:
+    jobs = plan_jobs(LegacyStatus(state=state, copying=copying, attempt=2))
+    assert [each.command for each in jobs] == ([command] if command else [])
+
+
+def _condition(kind: str, reason: str = "") -> dict[str, Any]:
+    return {"conditions": [{"type": kind, "status": "True", "reason": reason}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({}, JobState.RUNNING),
+        ({"active": 1, "failed": 1}, JobState.RUNNING),
+        (_condition("SuccessCriteriaMet"), JobState.RUNNING),
+        (_condition("Complete"), JobState.SUCCEEDED),
+        (_condition("Failed", "PodFailurePolicy"), JobState.DRIFT),
+        (_condition("Failed", "BackoffLimitExceeded"), JobState.FAILED),
+        (_condition("Failed", "DeadlineExceeded"), JobState.FAILED),
+    ],
+    ids=["new", "between two tries", "ending", "done", "drift", "failed", "too long"],
+)
+def test_how_the_job_fares(status: dict[str, Any], expected: JobState) -> None:
+    target = replace(build_target(), jobs=plan_jobs(LegacyStatus(state=S.VERIFYING, attempt=1)))
+    (job,) = [each for each in build_workloads(target) if each["kind"] == "Job"]
+    assert read_job(target, "verify", Observed.of([])) is None
+    seen = as_seen(job)
+    seen["status"] = status
+    assert read_job(target, "verify", Observed.of([seen])) is expected
+    assert read_job(target, "restore-legacy", Observed.of([seen])) is None
+    # Another image is another Job: the pod of one cannot change.
+    other = replace(target, spec=build_spec(image="pinnokio:2"))
+    assert read_job(other, "verify", Observed.of([seen])) is None
