@@ -149,6 +149,9 @@ async def test_an_interval_is_counted_from_its_beginning_and_goes_on_from_the_st
         await count(first, 5)
         second = Window("two", datetime.now(UTC), 1.0, measured=RolloutFigures(on=CohortFigures(calls=100)))
         await count(second, 100)
+        # What stands in the status is known at once; what comes on top counts from the first look on.
+        marked.clear()
+        await marked.wait()
         api.call(1, "on")
         await count(second, 101)
         await served.cleanup()
