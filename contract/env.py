@@ -78,6 +78,21 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("CELERY_KEY_PREFIX", "{pinnokio}:", "Prefix of broker and result keys: one cluster slot.", law=False),
     Variable("CELERY_SOFT_TIME_LIMIT_S", "1800", "Soft limit of a task, in seconds.", law=False),
     Variable("CELERY_HARD_TIME_LIMIT_S", "1860", "Hard limit of a task, in seconds.", law=False),
+    Variable(
+        "WORKER_MAX_TASKS_PER_CHILD", "500", "Tasks after which a worker process is replaced by a new one.", law=False
+    ),
+    Variable(
+        "WORKER_MAX_MEMORY_PER_CHILD_MB",
+        "512",
+        "MB of memory above which a worker process is replaced, after the task that took it there.",
+        law=False,
+    ),
+    Variable(
+        "WORKER_SOFT_SHUTDOWN_S",
+        "20",
+        "Seconds that QUIT leaves running tasks before they go back to their queue (TERM lets them end).",
+        law=False,
+    ),
     Variable("WORKER_HEARTBEAT_FILE", "/tmp/pinnokio-heartbeat", "File whose age the probes look at.", law=False),
     Variable(
         "WORKER_METRICS_PORT", "9540", "TCP port where a worker answers scrapes of its figures; 0: none.", law=False

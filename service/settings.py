@@ -99,6 +99,9 @@ class Settings:
     celery_key_prefix: str
     soft_time_limit_s: int
     hard_time_limit_s: int
+    tasks_per_child: int
+    memory_per_child_mb: int
+    soft_shutdown_s: int
     task_routes: dict[str, str]
     heartbeat_file: str
     worker_metrics_port: int
@@ -150,6 +153,9 @@ class Settings:
             celery_key_prefix=read.text("CELERY_KEY_PREFIX"),
             soft_time_limit_s=read.number("CELERY_SOFT_TIME_LIMIT_S"),
             hard_time_limit_s=read.number("CELERY_HARD_TIME_LIMIT_S"),
+            tasks_per_child=read.positive("WORKER_MAX_TASKS_PER_CHILD"),
+            memory_per_child_mb=read.positive("WORKER_MAX_MEMORY_PER_CHILD_MB"),
+            soft_shutdown_s=read.number("WORKER_SOFT_SHUTDOWN_S"),
             task_routes=read.pairs("TASK_ROUTES"),
             heartbeat_file=read.text("WORKER_HEARTBEAT_FILE"),
             worker_metrics_port=read.number("WORKER_METRICS_PORT"),
@@ -207,6 +213,12 @@ class _Reader:
         if not text.isascii() or not text.isdigit():
             raise SettingsError(f"{name} takes a whole number, not {text!r}")
         return int(text)
+
+    def positive(self, name: str) -> int:
+        number = self.number(name)
+        if not number:
+            raise SettingsError(f"{name} takes a whole number from 1 on")
+        return number
 
     def flag(self, name: str) -> bool:
         word = self.text(name).lower()

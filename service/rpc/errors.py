@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from redis.exceptions import OutOfMemoryError
+
 from contract import rpc
 from contract.rpc import RpcError
 from service.domain import errors
@@ -10,6 +12,7 @@ from service.store.client import VALKEY_DOWN
 # A method's name or an error's text; a longer one is the caller's own input, sent back.
 MAX_MESSAGE_CHARS: Final = 2_000
 VALKEY_DOES_NOT_ANSWER: Final = "Valkey does not answer"
+VALKEY_IS_FULL: Final = "Valkey is full and takes no more writes"
 
 _CODES: Final[tuple[tuple[type[errors.ServiceError], str], ...]] = (
     (errors.InvalidApiVersion, rpc.INVALID_API_VERSION),
@@ -28,7 +31,8 @@ def build_error(fault: BaseException) -> RpcError:
     """What the caller is told. INTERNAL carries the error's text, or its type where it has none."""
     if isinstance(fault, VALKEY_DOWN):
         # Its own text may name hosts and ports.
-        return RpcError(code=rpc.UNAVAILABLE, message=VALKEY_DOES_NOT_ANSWER)
+        is_full = isinstance(fault, OutOfMemoryError)
+        return RpcError(code=rpc.UNAVAILABLE, message=VALKEY_IS_FULL if is_full else VALKEY_DOES_NOT_ANSWER)
     retry_after_ms = fault.retry_after_ms if isinstance(fault, errors.ServiceError) else None
     code = next((code for kind, code in _CODES if isinstance(fault, kind)), rpc.INTERNAL)
     # The name of a method that is not found may be empty; an error without a text is told by its type.

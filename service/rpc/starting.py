@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from redis.exceptions import OutOfMemoryError
 
 from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import QUEUED, NewTask
@@ -27,6 +28,7 @@ log = structlog.get_logger("pinnokio.tasks")
 FLAG_OFF = "tasks are not available for this user: the unified registry is off"
 TAKEN = "this id is in use"
 UNAVAILABLE = "the task could not be queued: a server that it needs does not answer; try again"
+FULL = "the task could not be queued: Valkey is full and takes no more writes; try again later"
 
 
 class NeverRan(dict[str, Any]):
@@ -71,7 +73,7 @@ class TaskStarter:
             return await self._claim_and_queue(request)
         except (DependencyUnavailable, *VALKEY_FAULTS) as fault:
             log.error("task_not_queued", task_id=request.task_id, task_type=request.task_type, error=repr(fault))
-            return NeverRan(_refusal(request, UNAVAILABLE))
+            return NeverRan(_refusal(request, FULL if isinstance(fault, OutOfMemoryError) else UNAVAILABLE))
 
     async def _claim_and_queue(self, request: StartRequest) -> dict[str, Any]:
         company_id = request.company_id or await self._dual.companies.current(request.user_id)

@@ -38,7 +38,9 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "socket_keepalive": True,
             "health_check_interval": HEALTH_CHECK_S,
-            "retry_on_timeout": True,
+            # No retry within redis-py: it would connect a broken Pub/Sub anew behind kombu's back and read there for
+            # ever, and with it the worker's whole loop. A broken connection is Celery's to open again.
+            "retry_on_timeout": False,
         },
     }
     if settings.valkey.tls:

@@ -17,6 +17,8 @@ from service.store.client import Valkey
 from service.store.scripts import script
 
 _PUBLISH = script("publish")
+# Where a publication is looked for that may have been made: a user's last events.
+_LOOK_AMONG = 100
 _STREAM_ID = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")
 START = (0, 0)
 
@@ -54,10 +56,13 @@ class EventStore:
         answer: bytes = await self._valkey.eval(_PUBLISH, 1, *self._arguments(event))
         return answer.decode()
 
-    def add_publish(self, pipeline: Pipeline, event: Event) -> None:
-        """Adds the publication to `pipeline`."""
+    def add_publish(self, pipeline: Pipeline, event: Event, name: str = "", *, is_again: bool = False) -> None:
+        """Adds the publication to `pipeline`.
+
+        `is_again`: it may have been made before, and is not made twice where it is found by its `name`.
+        """
         if event.is_kept:
-            pipeline.eval(_PUBLISH, 1, *self._arguments(event))
+            pipeline.eval(_PUBLISH, 1, *self._arguments(event, name, _LOOK_AMONG if is_again else 0))
             return
         for channel in self._channels(event):
             pipeline.publish(channel, build_envelope(event))
@@ -90,12 +95,14 @@ class EventStore:
         about = await self._valkey.xinfo_stream(key)
         return bool(about["entries-added"] > about["length"])
 
-    def _arguments(self, event: Event) -> tuple[str | bytes, ...]:
+    def _arguments(self, event: Event, name: str = "", look_among: int = 0) -> tuple[str | bytes, ...]:
         return (
             keys.events(event.uid),
             str(keys.EVENTS_MAX_ENTRIES),
             str(keys.EVENTS_TTL_S),
             build_envelope(event),
+            name,
+            str(look_among),
             *self._channels(event),
         )
 

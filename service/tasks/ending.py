@@ -5,6 +5,7 @@ tells of it late.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -100,7 +101,8 @@ async def end_run(services: Services, entry: TaskEntry, fence: Fence, ending: En
     fields = ended_fields(ending.status, ending.percent, now, ending.error) | dict(ending.resources)
     if not await patiently(lambda: services.tasks.finish(fence, fields, ending.result)):
         return False
-    await patiently(lambda: _announce(services, entry, fence, ending))
+    tries = itertools.count()
+    await patiently(lambda: _announce(services, entry, fence, ending, is_again=next(tries) > 0))
     await patiently(lambda: _tidy_up(services, entry, fence))
     log.info("task_ended", status=ending.status, error=ending.logged or ending.error, duration_s=ending.duration_s)
     return True
@@ -114,18 +116,19 @@ async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
     outcome = await patiently(lambda: services.tasks.read_outcome(entry.task_id))
     result = outcome.result if outcome else None
     ending = Ending(entry.current_step, result=result, error=entry.error, is_cancelled=entry.status == CANCELLED)
-    await patiently(lambda: _announce(services, entry, fence, ending))
+    await patiently(lambda: _announce(services, entry, fence, ending, is_again=True))
     await patiently(lambda: _tidy_up(services, entry, fence))
     log.info("task_end_told_late", status=entry.status)
 
 
-async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: Ending) -> None:
-    """Publishes the events and notes that they were, in one round trip."""
+async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: Ending, *, is_again: bool) -> None:
+    """Publishes the events and notes that they were, in one round trip. `is_again`: those that were not already."""
     report = Report(entry.task_id, ending.status, ending.step, ending.percent, ending.data)
     now = datetime.now(UTC)
     pipeline = services.valkey.pipeline(transaction=False)
-    for event_type, payload in notices_of(entry.task_type)(report):
-        services.events.add_publish(pipeline, Event(event_type, entry.user_id, payload, now))
+    for number, (event_type, payload) in enumerate(notices_of(entry.task_type)(report)):
+        name = f"end:{entry.task_id}:{fence.run}:{number}"
+        services.events.add_publish(pipeline, Event(event_type, entry.user_id, payload, now), name, is_again=is_again)
     services.tasks.add_announced(pipeline, fence)
     if ending.status == COMPLETED and ending.duration_s is not None:
         services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)

@@ -24,12 +24,6 @@ from service.worker.metrics import WorkerMetrics
 
 log = structlog.get_logger("pinnokio.worker")
 
-# A child is replaced after so many tasks, or once it holds so much (KiB): what a library leaks ends there.
-TASKS_PER_CHILD = 500
-MEMORY_PER_CHILD_KIB = 512 * 1024
-# What QUIT still gives running tasks before they go back to their queue; the pod's own grace period is longer.
-SOFT_SHUTDOWN_S = 20.0
-
 
 class _Process:
     """This process's bridge; Celery hands a task no place of ours to keep it in."""
@@ -85,19 +79,23 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,
         "worker_concurrency": settings.celery_concurrency,
-        "worker_max_tasks_per_child": TASKS_PER_CHILD,
-        "worker_max_memory_per_child": MEMORY_PER_CHILD_KIB,
+        # A child is replaced after so many tasks, or once it holds so much (KiB): what a library leaks ends there.
+        "worker_max_tasks_per_child": settings.tasks_per_child,
+        "worker_max_memory_per_child": settings.memory_per_child_mb * 1024,
         "task_soft_time_limit": settings.soft_time_limit_s,
         "task_time_limit": settings.hard_time_limit_s,
         # A pod that starts before Valkey waits for it, for ever; the operator says what is wrong.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Valkey that answers with a refusal (full, a replica now, loading) is waited for like one that is away; else
+        # a worker dies of it, and with it what runs there.
+        "broker_channel_error_retry": True,
         # A running task outlives a broken connection: its registry entry is fenced, so a second delivery is harmless.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # After a restart of the broker all slots are free again; nothing was prefetched.
         "worker_enable_prefetch_count_reduction": False,
         # TERM waits for running tasks to end, each within its limit. QUIT gives them this long and puts the rest back.
-        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_S,
+        "worker_soft_shutdown_timeout": float(settings.soft_shutdown_s),
         # An idle worker has nothing to wait for: no task of ours is fetched ahead of its time (ETA).
         "worker_enable_soft_shutdown_on_idle": False,
         # Our own JSON lines; Celery's formats stay out.

