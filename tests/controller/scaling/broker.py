@@ -33,7 +33,7 @@ class Broker:
     def start(self) -> None:
         self._server = ValkeyServer(port=self.port, config={"protected-mode": "no"})
         self._server.start(timeout=READY_S)
-        with self._client() as client:
+        with self.client() as client:
             client.config_set("bind", f"127.0.0.1 {self.address}")
 
     def stop(self) -> None:
@@ -42,7 +42,7 @@ class Broker:
             self._server = None
 
     def flush(self) -> None:
-        with self._client() as client:
+        with self.client() as client:
             client.flushall()
 
     def send(self, count: int, queue: str) -> None:
@@ -52,7 +52,7 @@ class Broker:
                 self._celery.send_task("pinnokio.hold", queue=queue, connection=connection)
 
     def open_gate(self) -> None:
-        with self._client() as client:
+        with self.client() as client:
             client.set(GATE, "open")
 
     def started(self) -> int:
@@ -62,18 +62,18 @@ class Broker:
         return self._count(ENDED)
 
     def unacked(self) -> int:
-        with self._client() as client:
+        with self.client() as client:
             return int(client.hlen("{pinnokio}:unacked"))
 
     def busy_workers(self, queue: str) -> set[str]:
-        with self._client() as client:
+        with self.client() as client:
             beats: Any = client.hgetall(worker_heartbeats(queue))
         return {worker.decode() for worker, beat in beats.items() if json.loads(beat)["active"]}
 
     def _count(self, key: str) -> int:
-        with self._client() as client:
+        with self.client() as client:
             value = client.get(key)
         return int(value) if isinstance(value, bytes | str) else 0
 
-    def _client(self) -> redis.Redis:
+    def client(self) -> redis.Redis:
         return redis.Redis(port=self.port)

@@ -1,0 +1,1 @@
+"""The rollout of the flag on the real cluster, under traffic."""
