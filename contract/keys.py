@@ -15,6 +15,8 @@ TASK_ENDED_TTL_S: Final = DAY_S
 TASK_GRACE_S: Final = 300
 # A queued task's entry and arguments are kept this long; a message that waits longer finds its task unknown.
 TASK_QUEUED_TTL_S: Final = 7 * DAY_S
+# A company's tasks that its reports know, the newest of them.
+COMPANY_TASKS_MAX: Final = 10_000
 RESULT_TTL_S: Final = DAY_S
 CONVERSATION_TTL_S: Final = DAY_S
 EVENTS_TTL_S: Final = 3_600
@@ -73,6 +75,11 @@ def task(task_id: str) -> str:
 def task_payload(task_id: str) -> str:
     """Arguments of a task: its Celery message only names them."""
     return f"payload:{task_id}"
+
+
+def company_tasks(company_id: str) -> str:
+    """Sorted set of a company's tasks, for reports; the score is when one was started (ms since 1970)."""
+    return f"pinnokio:tasks:of:{company_id}"
 
 
 def task_checkpoint(task_id: str) -> str:

@@ -4,12 +4,14 @@ Pure; `now` is passed in. Writing it down is `service.store.tasks`, telling the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from service.domain.events import TASK_PROGRESS
 
+# Who has a result as a whole, whatever its size.
+WHOLE_RESULT: Final = "TASK.get_task_result"
 # An event's type and its payload.
 Notice = tuple[str, Mapping[str, Any]]
 
@@ -46,6 +48,22 @@ def build_progress(report: Report) -> dict[str, Any]:
 def build_notices(report: Report) -> list[Notice]:
     """What most types tell: one `task.progress_update`."""
     return [(TASK_PROGRESS, build_progress(report))]
+
+
+def leaving_out(*names: str) -> NoticesOf:
+    """As `build_notices`, without those fields of a result that are too large for an event, and with who has them.
+
+    Example: a page of 2 MB in `html` → data `{…, "left_out": ["html"], "get_from": "TASK.get_task_result"}`.
+    """
+
+    def build(report: Report) -> list[Notice]:
+        left_out = [name for name in names if name in report.data]
+        if not left_out:
+            return build_notices(report)
+        kept = {name: value for name, value in report.data.items() if name not in left_out}
+        return build_notices(replace(report, data=kept | {"left_out": left_out, "get_from": WHOLE_RESULT}))
+
+    return build
 
 
 def estimate_completion(started_at: datetime, mean_duration_s: float | None) -> datetime | None:

@@ -74,6 +74,7 @@ class TaskEntry:
     attempt: int
     celery_task_id: str | None = None
     started_at: str | None = None
+    ended_at: str | None = None
     current_step: str | None = None
     progress_percent: int = 0
     estimated_completion: str | None = None
@@ -150,6 +151,7 @@ def parse_entry(task_id: str, fields: Mapping[str, str]) -> TaskEntry | None:
         attempt=int(fields.get("attempt", "0")),
         celery_task_id=fields.get("celery_task_id"),
         started_at=fields.get("started_at"),
+        ended_at=fields.get("ended_at"),
         current_step=fields.get("current_step"),
         progress_percent=int(fields.get("progress_percent", "0")),
         estimated_completion=fields.get("estimated_completion"),

@@ -146,6 +146,12 @@ class StorageStore:
                 held += int(size)
         return held
 
+    async def read_collections(self, company_id: str) -> list[str]:
+        """The collections that count for a company."""
+        names: list[Any] = await self._valkey.hkeys(keys.storage_quota(company_id))
+        fields = sorted(name.decode() for name in names)
+        return [name.removeprefix(_COLLECTION) for name in fields if name.startswith(_COLLECTION)]
+
     async def find_full(self, company_id: str, limit_mb: int) -> Refusal | None:
         """A refusal where nothing more can be kept: whoever starts a task is told before it waits in a queue."""
         held = await self.read_held(company_id)

@@ -36,6 +36,8 @@ MAX_LOSSES = 3
 # A queued task is looked at this long after its start, and then as often: has the broker still got its message?
 LOOK_EVERY_S = 30.0
 
+_READ_TOGETHER = 500
+
 # A new run weighs a tenth, so that the estimate follows a change of load within some ten runs.
 NEW_RUN_WEIGHT = 0.1
 
@@ -112,6 +114,7 @@ class TaskStore:
         pipeline = self._valkey.pipeline(transaction=False)
         # First, so that no claimed task is missing there; one that is refused here is open anyway.
         pipeline.zadd(keys.OPEN_TASKS, {task.task_id: round((time.time() + LOOK_EVERY_S) * 1000)})
+        _add_to_company(pipeline, task)
         pipeline.eval(_CLAIM, 1, keys.task(task.task_id), *arguments)
         words = [word.decode() for word in (await pipeline.execute())[-1]]
         match words:
@@ -194,6 +197,20 @@ class TaskStore:
         fields: dict[Any, Any] = await self._valkey.hgetall(keys.task(task_id))
         return parse_fields(task_id, fields)
 
+    async def read_of_company(self, company_id: str) -> tuple[list[TaskEntry], bool]:
+        """A company's tasks that are kept, the newest first; whether these are all that there are."""
+        key = keys.company_tasks(company_id)
+        names: list[Any] = await self._valkey.zrange(key, 0, -1, desc=True)
+        found: list[TaskEntry] = []
+        for start in range(0, len(names), _READ_TOGETHER):
+            window = [name.decode() for name in names[start : start + _READ_TOGETHER]]
+            pipeline = self._valkey.pipeline(transaction=False)
+            for task_id in window:
+                self.add_read(pipeline, task_id)
+            entries = map(parse_fields, window, await pipeline.execute())
+            found += [entry for entry in entries if entry is not None and entry.company_id == company_id]
+        return found, len(names) < keys.COMPANY_TASKS_MAX
+
     async def read_document(self, task_id: str) -> dict[str, Any] | None:
         """The contract's task document; None for an unknown task."""
         entry = await self.read(task_id)
@@ -210,6 +227,15 @@ class TaskStore:
             return None
         is_its = body is not None and (int(run), int(attempt)) == (entry.run, entry.attempt)
         return Outcome(entry, msgspec.json.decode(body) if is_its and entry.status == COMPLETED else None)
+
+
+def _add_to_company(pipeline: Pipeline, task: NewTask) -> None:
+    """Notes the task for its company's reports: the newest ones, as long as a queued one is kept."""
+    key, now_ms = keys.company_tasks(task.company_id), round(time.time() * 1000)
+    pipeline.zadd(key, {task.task_id: now_ms})
+    pipeline.zremrangebyscore(key, "-inf", now_ms - keys.TASK_QUEUED_TTL_S * 1000)
+    pipeline.zremrangebyrank(key, 0, -keys.COMPANY_TASKS_MAX - 1)
+    pipeline.expire(key, keys.TASK_QUEUED_TTL_S)
 
 
 def parse_begun(answer: list[Any], task_id: str, run: int) -> Begun:

@@ -9,7 +9,7 @@ Date and amount may be text as people write it, where that is unambiguous; count
 `anomaly` needs the extra `ml` (scikit-learn); `forecast` does not.
 """
 
-from service.domain.ledger.analysis import MODEL_TYPES, analyse_ledger, check_model_type, ledger_steps
+from service.domain.ledger.analysis import MODEL_TYPES, analyse_ledger, check_request, ledger_steps
 from service.domain.ledger.model import DEFAULT_LIMITS, LedgerError, Limits
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "LedgerError",
     "Limits",
     "analyse_ledger",
-    "check_model_type",
+    "check_request",
     "ledger_steps",
 ]

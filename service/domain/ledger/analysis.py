@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from service.domain.ledger.anomaly import anomaly_steps
 from service.domain.ledger.forecast import forecast_steps
-from service.domain.ledger.intake import parse_ledger
+from service.domain.ledger.intake import check_data, parse_ledger
 from service.domain.ledger.model import DEFAULT_LIMITS, LedgerError, Limits
 
 MODEL_TYPES: Final = ("anomaly", "forecast")
@@ -46,6 +46,12 @@ def ledger_steps(
     }
     yield ("final_processing", 100)
     return result
+
+
+def check_request(data: object, model_type: object) -> None:
+    """What can be refused before a task is queued, without reading the rows. Raises LedgerError."""
+    check_model_type(model_type)
+    check_data(data)
 
 
 def check_model_type(model_type: object) -> str:

@@ -35,9 +35,7 @@ def parse_ledger(data: object, limits: Limits = DEFAULT_LIMITS) -> Ledger:
 
     Raises LedgerError: `invalid_input`, `too_large`, `no_rows`, `too_many_bad_rows`.
     """
-    rows, options = _parts(data)
-    if len(rows) > limits.rows:
-        raise LedgerError("too_large", f"There are more than {limits.rows:,} rows: send fewer months or accounts.")
+    rows, options = check_data(data, limits)
     order = choose_notation(_texts(rows, "date"), date_readings)
     sign = choose_notation(_texts(rows, "amount"), number_readings)
     entries: list[Entry] = []
@@ -50,9 +48,19 @@ def parse_ledger(data: object, limits: Limits = DEFAULT_LIMITS) -> Ledger:
     if len(rejected) > limits.rejected_rows or not entries:
         first = "; ".join(f"row {bad.row}: {bad.problem}" for bad in rejected[:3])
         code = "no_rows" if not entries else "too_many_bad_rows"
-        raise LedgerError(code, f"{len(rejected)} of {len(rows)} rows cannot be read. {first or WHAT_TO_SEND}")
+        raise LedgerError(code, f"{len(rejected)} of {len(rows)} rows cannot be read. {first}")
     entries.sort(key=lambda entry: (entry.date, entry.row))
-    return Ledger(tuple(entries), tuple(rejected), *_read_options(options, limits))
+    return Ledger(tuple(entries), tuple(rejected), *options)
+
+
+def check_data(data: object, limits: Limits = DEFAULT_LIMITS) -> tuple[list[Any], tuple[int, float, str | None]]:
+    """The rows as they were sent, and the options; cheap, whatever the size. Raises LedgerError."""
+    rows, options = _parts(data)
+    if not rows:
+        raise LedgerError("no_rows", f"There are no rows. {WHAT_TO_SEND}")
+    if len(rows) > limits.rows:
+        raise LedgerError("too_large", f"There are more than {limits.rows:,} rows: send fewer months or accounts.")
+    return rows, _read_options(options, limits)
 
 
 def _parts(data: object) -> tuple[list[Any], Mapping[str, Any]]:
@@ -60,11 +68,12 @@ def _parts(data: object) -> tuple[list[Any], Mapping[str, Any]]:
         unknown = sorted(str(key) for key in data if key not in ("rows", "options"))
         if unknown:
             raise _invalid(f"data does not know {unknown[0][:40]!r}. {WHAT_TO_SEND}")
-        rows, options = data.get("rows"), data.get("options") or {}
+        rows, options = data.get("rows"), data.get("options")
     else:
-        rows, options = data, {}
+        rows, options = data, None
     if not isinstance(rows, list):
         raise _invalid(f"data holds no list of rows. {WHAT_TO_SEND}")
+    options = {} if options is None else options
     if not isinstance(options, Mapping) or not _OPTIONS.issuperset(options):
         raise _invalid(f"data.options takes {', '.join(sorted(_OPTIONS))}.")
     return rows, options

@@ -10,8 +10,8 @@ from typing import Any, Final
 from service.domain.ledger.model import LedgerError
 
 HOW_TO_INSTALL: Final = (
-    "The model anomaly needs scikit-learn, which is not installed here: install the extra ml (pip install "
-    "'pinnokio[ml]'), or run the image that was built with it. The model forecast works without."
+    "The model anomaly needs scikit-learn, which this image is built without: run the workers of this queue from an "
+    "image that was built with it (docker build --build-arg EXTRA=ml). The model forecast works without."
 )
 
 

@@ -6,6 +6,7 @@ from contract.queues import DOCUMENT_ANALYSIS
 from service.domain.ids import Id
 from service.domain.tasks import check_job_id
 from service.tasks.declaring import Arguments, Result, Start, TaskContext, TaskFailure, task_type
+from service.tasks.stepping import run_steps
 
 
 def start(user_id: Id, document_data: dict[str, Any], job_id: str) -> Start:
@@ -28,13 +29,7 @@ async def analyse(context: TaskContext, arguments: Arguments) -> Result:
     # Not at the top: workers of other queues, and the API, have no use for pypdf and its third of a worker's memory.
     from service.domain.documents import DocumentError, analysis_steps
 
-    steps = analysis_steps(arguments["document_data"], arguments["job_id"])
     try:
-        while True:
-            name, percent = next(steps)
-            await context.step_done(name, percent)
-    except StopIteration as end:
-        result: Result = end.value
-        return result
+        return await run_steps(context, analysis_steps(arguments["document_data"], arguments["job_id"]))
     except DocumentError as error:
         raise TaskFailure(str(error)) from error

@@ -16,7 +16,9 @@ FITTING: Final[dict[str, Any]] = {
     "user_id": "u", "session_id": "s", "company_id": "acme", "collection_name": "c", "task_id": "t", "job_id": "j",
     "authorized_companies": ["acme"], "service_name": "mail", "service_data": {}, "task_type": "audit",
     "document_data": {"content": "text"}, "documents": ["text"], "metadatas": None, "query_texts": ["text"],
-    "prompt": "p", "status": "processing",
+    "prompt": "p", "status": "processing", "report_type": "usage", "source": {"content": "a", "format": "csv"},
+    "target": {"format": "json"}, "data": [{"date": "2024-05-12", "amount": 1, "account": "1"}],
+    "model_type": "forecast",
 }  # fmt: skip
 BAD_IDS: Final[dict[str, Any]] = {
     "number": 7,

@@ -39,6 +39,9 @@ ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
         "user_id": _NONE, "company_id": _NONE, "prompt": _NONE, "model": "gpt-4", "temperature": 0.7,
     },
     "LLM.get_conversation_status": {"conversation_id": _NONE},
+    "TASK.start_report_generation": {"user_id": _NONE, "company_id": _NONE, "report_type": _NONE},
+    "TASK.start_data_transformation": {"user_id": _NONE, "source": _NONE, "target": _NONE},
+    "TASK.start_ml_analysis": {"user_id": _NONE, "data": _NONE, "model_type": _NONE},
     "TASK.get_task_status": {"task_id": _NONE},
     "TASK.get_task_result": {"task_id": _NONE},
     "UNIFIED_REGISTRY.register_user_session": {
@@ -67,8 +70,11 @@ VALUES: Final[dict[str, Any]] = {
     "current_step": "reading", "worker_id": "w", "documents": ["text"], "metadatas": [{"a": 1}], "ids": ["i"],
     "query_texts": ["text"], "n_results": 3, "where": {"a": 1}, "max_storage": 2.5, "document_data": {"content": "x"},
     "job_id": "j", "prompt": "why?", "conversation_id": "c", "model": "gpt-4o", "temperature": 1,
+    "report_type": "usage", "source": {"content": "a", "format": "csv"}, "target": {"format": "json"},
+    "data": [{"date": "2024-05-12", "amount": 1, "account": "1"}], "model_type": "forecast",
 }  # fmt: skip
-CONVERSATION: Final = {"success", "conversation_id", "task_id", "celery_task_id", "status"}
+STARTED: Final = {"success", "task_id", "celery_task_id", "status"}
+CONVERSATION: Final = STARTED | {"conversation_id"}
 UNKNOWN_TASK: Final = {"success", "error"}
 NO_CHROMA: Final = {"success", "error", "collection_name"}
 USER: Final = {"user_info", "companies", "services", "heartbeat"}
@@ -84,8 +90,11 @@ ANSWERS: Final[dict[str, Any]] = {
     "CHROMA_VECTOR.unregister_collection_user": {"user_id", "collection_name", "unregistered"},
     **{name: NO_CHROMA for name in ARGUMENTS if name.startswith("CHROMA_VECTOR.") and "_user" not in name
        and "heartbeat" not in name},
-    "TASK.start_document_analysis": {"success", "task_id", "celery_task_id", "status", "job_id"},
-    "TASK.start_vector_computation": {"success", "task_id", "celery_task_id", "status", "collection_name"},
+    "TASK.start_document_analysis": STARTED | {"job_id"},
+    "TASK.start_vector_computation": STARTED | {"collection_name"},
+    "TASK.start_report_generation": STARTED | {"company_id", "report_type"},
+    "TASK.start_data_transformation": STARTED,
+    "TASK.start_ml_analysis": STARTED | {"model_type"},
     "TASK.start_llm_conversation": CONVERSATION,
     "LLM.start_conversation": CONVERSATION,
     "LLM.get_conversation_status": UNKNOWN_TASK,

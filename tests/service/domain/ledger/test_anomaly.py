@@ -94,7 +94,7 @@ def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(ledger_learning, "import_module", missing)
-    with pytest.raises(LedgerError, match=r"install the extra ml \(pip install 'pinnokio\[ml\]'\)") as caught:
+    with pytest.raises(LedgerError, match=r"docker build --build-arg EXTRA=ml") as caught:
         analyse_ledger(usual_rows(), "anomaly")
     assert caught.value.code == "ml_missing"
     assert analyse_ledger(usual_rows(), "forecast")["analysis_complete"] is True

@@ -54,7 +54,7 @@ def test_a_bad_row_is_told_and_the_rest_is_read(change: dict[str, Any], problem:
     [
         ("rows", "data holds no list of rows"),
         ({"url": "http://127.0.0.1/x"}, "data does not know 'url'"),
-        ([], "0 of 0 rows cannot be read"),
+        ([], "There are no rows. Send"),
         ([1, 2], "2 of 2 rows cannot be read. row 1: it is no object"),
         ({"rows": [ROW], "options": {"months": 3}}, "data.options takes complete_through, confidence, months_ahead"),
         ({"rows": [ROW], "options": {"months_ahead": 0}}, "months_ahead is a whole number from 1 to 24"),

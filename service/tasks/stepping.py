@@ -1,0 +1,23 @@
+"""Drives a computation that is a generator of steps: each step is told when it is done, its return value is the result.
+
+The steps run in the event loop itself, not in a thread: a time limit, a cancelling and a lost lease then end them
+where they stand (`service.worker.bridge`), while a thread would compute on to its end beside the next task. Leases are
+renewed by a thread of their own.
+"""
+
+from collections.abc import Generator
+
+from service.tasks.declaring import Result, TaskContext
+
+Steps = Generator[tuple[str, int], None, Result]
+
+
+async def run_steps(context: TaskContext, steps: Steps) -> Result:
+    """The generator's result. Raises what a step raises."""
+    while True:
+        try:
+            name, percent = next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        await context.step_done(name, percent)
