@@ -25,8 +25,8 @@ from service.tasks.declaring import load_task_types
 from service.tasks.services import Gateways, Services
 from tests.service.valkey_server import RunningValkey, settings_for
 
-READY_S = 20.0
-EVENT_S = 15.0
+READY_S = 60.0
+EVENT_S = 30.0
 ROOT = Path(__file__).parents[2]
 
 
