@@ -28,6 +28,7 @@ ML_ANALYSIS: Final = "ml_analysis"
 CLEANUP: Final = "cleanup"
 HEALTH_CHECK: Final = "health_check"
 RECOVERY: Final = "recovery"
+QUOTA_REPAIR: Final = "quota_repair"
 
 TASK_TYPES: Final[dict[str, TaskType]] = {
     kind.name: kind
@@ -42,8 +43,8 @@ TASK_TYPES: Final[dict[str, TaskType]] = {
         TaskType(HEALTH_CHECK, MAINTENANCE, 300),
     )
 }
-# Of beat's alone: a spec need not route it, it runs where `cleanup` does.
-_RECOVERY: Final = TaskType(RECOVERY, MAINTENANCE, 300)
+# Of beat's alone: a spec need not route them, they run where `cleanup` does.
+_BEATS_OWN: Final = {name: TaskType(name, MAINTENANCE, 300) for name in (RECOVERY, QUOTA_REPAIR)}
 OTHER_MAX_DURATION_S: Final = 3600
 
 
@@ -54,13 +55,11 @@ def celery_name(task_type: str) -> str:
 
 def task_type_of(task_type: str) -> TaskType:
     """The declared type, or the contract's "anything else": queue `default`, 3600 s."""
-    if task_type == RECOVERY:
-        return _RECOVERY
-    return TASK_TYPES.get(task_type) or TaskType(task_type, DEFAULT, OTHER_MAX_DURATION_S)
+    return TASK_TYPES.get(task_type) or _BEATS_OWN.get(task_type) or TaskType(task_type, DEFAULT, OTHER_MAX_DURATION_S)
 
 
 def queue_of(task_type: str, routes: dict[str, str]) -> str:
     """The queue of a task type; `routes` (type → queue) wins over the default route."""
-    if task_type == RECOVERY and RECOVERY not in routes:
+    if task_type in _BEATS_OWN and task_type not in routes:
         return queue_of(CLEANUP, routes)
     return routes.get(task_type) or task_type_of(task_type).queue

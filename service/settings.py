@@ -59,6 +59,10 @@ class FirebaseSettings:
     emulator_host: str | None
     admin_json: str | None = field(repr=False)
 
+    @property
+    def has_firestore(self) -> bool:
+        return self.project_id is not None and (self.emulator_host or self.admin_json) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

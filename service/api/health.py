@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.api.auth import refuse
+from service.domain.health import HealthCheck, build_report
 from service.settings import Settings
 from service.store.flag import FlagSource
+from service.store.health import HealthStore
 from service.store.lane import Lane
 
 # Shorter than any probe's own limit (Kubernetes: 1 s).
@@ -58,6 +60,14 @@ class ValkeyProbe:
 
     async def is_up(self) -> bool:
         return await self.latency_ms() is not None
+
+    async def last_health_check(self) -> HealthCheck | None:
+        """What a worker found last; None: nothing lately, or Valkey does not tell."""
+        try:
+            async with asyncio.timeout(PING_LIMIT_S):
+                return await HealthStore(self._lane).read()
+        except (RedisError, TimeoutError):
+            return None
 
     async def _measure(self) -> float | None:
         started = time.perf_counter()
@@ -122,6 +132,7 @@ class HealthRoutes:
 
     async def _report(self) -> dict[str, Any]:
         latency_ms = await self._probe.latency_ms()
+        checked = await self._probe.last_health_check() if latency_ms is not None else None
         redis: dict[str, Any] = {"status": "error", "error": "no answer"}
         if latency_ms is not None:
             redis = {"status": "ok", "latency_ms": round(latency_ms, 3)}
@@ -129,6 +140,14 @@ class HealthRoutes:
         return {
             "redis": {**redis, "tls": valkey.tls, "db": valkey.db},
             **self._listeners.report(),
+            **build_report(
+                checked,
+                time.time(),
+                {
+                    "chroma": self._settings.chroma.host is not None,
+                    "openai": bool(self._settings.openai.api_key or self._settings.openai.base_url),
+                },
+            ),
             "gsm": {"status": "skipped"},
             "unified_registry": {
                 "status": "ok",

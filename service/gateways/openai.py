@@ -19,6 +19,7 @@ RETRIES: Final = 3
 CONNECT_LIMIT_S: Final = 5.0
 # Between two pieces of an answer. The whole of it is limited by who asks.
 READ_LIMIT_S: Final = 60.0
+OPENAI_URL: Final = "https://api.openai.com/v1"
 NOT_CONFIGURED: Final = "no OpenAI endpoint is configured (OPENAI_API_KEY and OPENAI_BASE_URL are not set)"
 MAX_MESSAGE_CHARS: Final = 300
 # Imported with the client: at first use they would hold the event loop up.
@@ -47,6 +48,28 @@ class OpenAi:
                     await asyncio.to_thread(_import)
                     self._client = self._open()
         return self._client
+
+    async def ping(self, limit_s: float) -> None:
+        """Asks for what costs nothing, once. Raises DependencyUnavailable, or DependencyRefused where the key is.
+
+        By aiohttp: the client takes 30 MB, and who only pings needs nothing else of it.
+        """
+        await asyncio.to_thread(importlib.import_module, "aiohttp")
+        import aiohttp
+
+        url = f"{(self._settings.base_url or OPENAI_URL).rstrip('/')}/models"
+        headers = {"Authorization": f"Bearer {self._settings.api_key}"} if self._settings.api_key else {}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=limit_s)) as session,
+                session.get(url, headers=headers) as response,
+            ):
+                status = response.status
+        except (aiohttp.ClientError, ValueError, TimeoutError) as fault:
+            raise DependencyUnavailable("the OpenAI endpoint cannot be reached") from fault
+        # An endpoint without that list has answered all the same.
+        if status >= 400 and status not in (404, 405):
+            raise _status_fault(status, f"HTTP status {status}")
 
     async def close(self) -> None:
         client, self._client = self._client, None

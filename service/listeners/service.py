@@ -57,8 +57,7 @@ class Listeners:
     @property
     def is_configured(self) -> bool:
         firebase = self._settings.firebase
-        has_firestore = firebase.project_id is not None and (firebase.emulator_host or firebase.admin_json) is not None
-        return has_firestore or firebase.database_url is not None
+        return firebase.has_firestore or firebase.database_url is not None
 
     @property
     def users_count(self) -> int:

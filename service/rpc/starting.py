@@ -120,10 +120,10 @@ class TaskStarter:
         refusal = await self._quotas.reserve_all(task, quotas_of(task.task_type))
         if refusal is None:
             return None
-        running = await self._tasks.read(task.task_id)
-        if running is not None and not running.is_ended and running.user_id == task.user_id:
-            # Its own user gets its ids back, whatever else is used up: nothing new is started.
-            return _answer(request, running.celery_task_id or "", running.status)
+        running = await self._quotas.find_running(task)
+        if running is not None:
+            # Its own user gets its ids back, whatever is used up: nothing new is started.
+            return _answer(request, *running)
         log.warning(
             "task_over_quota",
             task_id=task.task_id,

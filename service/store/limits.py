@@ -59,16 +59,14 @@ class Limits:
         self._of_service = of_service
         self._source = source
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._reading: dict[str, asyncio.Task[_Known]] = {}
         self._refreshing: dict[str, asyncio.Task[Mapping[str, int] | None]] = {}
 
     async def read(self, quota: str, company_id: str) -> int:
         """Raises redis-py's errors."""
         known = self._known.get(company_id)
         if known is None or known.until < time.monotonic():
-            known = self._known[company_id] = await self._read(company_id)
-            self._known.move_to_end(company_id)
-            if len(self._known) > KEPT_COMPANIES:
-                self._known.popitem(last=False)
+            known = await self._read_once(company_id)
         of_service = self._of_service() if self._of_service else known.of_service
         return choose_limit(quota, known.of_company, known.in_firestore, of_service)
 
@@ -78,9 +76,22 @@ class Limits:
 
     async def close(self) -> None:
         """Ends what is under way."""
-        for refreshing in list(self._refreshing.values()):
-            refreshing.cancel()
-        await asyncio.gather(*self._refreshing.values(), return_exceptions=True)
+        tasks: list[asyncio.Task[Any]] = [*self._reading.values(), *self._refreshing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read_once(self, company_id: str) -> _Known:
+        """A crowd of one company asks once."""
+        reading = self._reading.get(company_id)
+        if reading is None:
+            reading = self._reading[company_id] = asyncio.create_task(self._read(company_id), name="limits")
+            reading.add_done_callback(lambda _: self._reading.pop(company_id, None))
+        known = self._known[company_id] = await asyncio.shield(reading)
+        self._known.move_to_end(company_id)
+        if len(self._known) > KEPT_COMPANIES:
+            self._known.popitem(last=False)
+        return known
 
     async def _read(self, company_id: str) -> _Known:
         pipeline = self._valkey.pipeline(transaction=False)

@@ -6,15 +6,16 @@ with one that nobody has measured yet. A collection counts for the company that 
 """
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
-
-from redis.asyncio.client import Pipeline
 
 from contract import keys
 from service.domain.quotas import STORAGE_LIMIT_MB, Refusal, choose_storage_retry_ms
 from service.domain.storage import MB
 from service.store.client import Valkey
+from service.store.lane import Command
 from service.store.limits import Limits
 from service.store.scripts import script
 
@@ -24,8 +25,35 @@ _CORRECT: Final = script("storage_correct")
 _EXPIRE: Final = script("storage_expire")
 _HELD: Final = "held:"
 _COLLECTION: Final = "collection:"
+_DAY_MS: Final = keys.DAY_S * 1000
 # A task holds for as long as it may run; whoever else reserves writes at once.
 HELD_S: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A collection that maintenance looks at. `measured_ms` 0: never; `held_until_ms`: of what is reserved for it."""
+
+    company_id: str
+    collection_name: str
+    counted_bytes: int
+    measured_ms: int
+    held_until_ms: tuple[int, ...]
+    now_ms: int
+
+    @property
+    def is_counted_right(self) -> bool:
+        """Measured within a day, and whoever reserved something for it lives or has said what it wrote."""
+        return self.measured_ms + _DAY_MS > self.now_ms and all(until > self.now_ms for until in self.held_until_ms)
+
+    @property
+    def is_written_to(self) -> bool:
+        return any(until > self.now_ms for until in self.held_until_ms)
+
+    @property
+    def next_look_ms(self) -> int:
+        """When it may be wrong next."""
+        return min((self.measured_ms + _DAY_MS, *(until for until in self.held_until_ms if until > self.now_ms)))
 
 
 def task_holder(task_id: str) -> str:
@@ -117,9 +145,9 @@ class StorageStore:
     async def release(self, company_id: str, holder: str) -> None:
         await self._valkey.hdel(keys.storage_quota(company_id), _HELD + holder)
 
-    def add_expire(self, pipeline: Pipeline, company_id: str, task_id: str) -> None:
-        """Adds to `pipeline` that a task has ended, whose process may have died before it released what it held."""
-        pipeline.eval(_EXPIRE, 1, keys.storage_quota(company_id), task_holder(task_id))
+    def build_expire(self, company_id: str, task_id: str) -> Command:
+        """The command that says that a task has ended, whose process may have died before it released what it held."""
+        return ("EVAL", _EXPIRE, 1, keys.storage_quota(company_id), task_holder(task_id))
 
     async def read_changes(self, company_id: str, collection_name: str) -> int:
         """How often something was counted for a collection; `correct` compares it."""
@@ -134,6 +162,26 @@ class StorageStore:
     async def look_at(self, company_id: str, collection_name: str, at_ms: int) -> None:
         """Lets maintenance look at a collection then, or sooner if it means to already."""
         await self._valkey.zadd(keys.STORAGE_CHECKS, {f"{company_id}:{collection_name}": at_ms}, lt=True)
+
+    async def read_due(self, count: int) -> list[Check]:
+        """Collections that maintenance is to look at now, those that have waited longest first."""
+        now_ms = round(time.time() * 1000)
+        members: Any = await self._valkey.zrangebyscore(keys.STORAGE_CHECKS, "-inf", now_ms, start=0, num=count)
+        pairs = [member.decode().split(":", 1) for member in members]
+        pipeline = self._valkey.pipeline(transaction=False)
+        for company_id, _ in pairs:
+            pipeline.hgetall(keys.storage_quota(company_id))
+        held = await pipeline.execute()
+        return [_parse_check(owner, name, fields, now_ms) for (owner, name), fields in zip(pairs, held, strict=True)]
+
+    async def put_off(self, check: Check, until_ms: int) -> None:
+        """Sets when maintenance looks at it next."""
+        member = f"{check.company_id}:{check.collection_name}"
+        await self._valkey.zadd(keys.STORAGE_CHECKS, {member: until_ms}, xx=True)
+
+    async def put_off_for_a_day(self, check: Check) -> None:
+        """It was measured just now."""
+        await self.put_off(check, round(time.time() * 1000) + _DAY_MS)
 
     async def read_held(self, company_id: str) -> int:
         """Bytes that count for a company now: what its collections take up, and what is reserved."""
@@ -158,3 +206,15 @@ class StorageStore:
         if held < limit_mb * MB:
             return None
         return Refusal(STORAGE_LIMIT_MB, limit_mb, choose_storage_retry_ms(None), held=held)
+
+
+def _parse_check(company_id: str, collection_name: str, fields: Mapping[bytes, bytes], now_ms: int) -> Check:
+    counted_bytes = measured_ms = 0
+    until_ms: list[int] = []
+    for field, value in fields.items():
+        name = field.decode()
+        if name == _COLLECTION + collection_name:
+            counted_bytes, _, measured_ms = (int(word) for word in value.split())
+        elif name.startswith(_HELD) and value.decode().split(" ", 3)[3] == collection_name:
+            until_ms.append(int(value.split()[1]))
+    return Check(company_id, collection_name, counted_bytes, measured_ms, tuple(until_ms), now_ms)

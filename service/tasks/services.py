@@ -104,7 +104,7 @@ class Services:
             events=EventStore(valkey, settings),
             unified=UnifiedRegistry(lane),
             limits=limits,
-            quotas=QuotaStore(valkey, limits, storage),
+            quotas=QuotaStore(lane, limits, storage),
             storage=storage,
             conversations=ConversationStore(valkey),
             recovery=RecoveryStore(valkey, settings.celery_key_prefix),

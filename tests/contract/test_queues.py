@@ -29,8 +29,9 @@ def test_a_route_wins_over_the_default() -> None:
     assert queues.queue_of("document_analysis", {"document_analysis": "documents"}) == "documents"
 
 
-def test_recovery_runs_where_cleanup_does() -> None:
+@pytest.mark.parametrize("chore", ["recovery", "quota_repair"])
+def test_beats_own_run_where_cleanup_does(chore: str) -> None:
     """A spec without a maintenance queue routes `cleanup` elsewhere; lost tasks must be found there too."""
-    assert queues.queue_of("recovery", {}) == "maintenance"
-    assert queues.queue_of("recovery", {"cleanup": "default"}) == "default"
-    assert queues.queue_of("recovery", {"cleanup": "default", "recovery": "llm"}) == "llm"
+    assert queues.queue_of(chore, {}) == "maintenance"
+    assert queues.queue_of(chore, {"cleanup": "default"}) == "default"
+    assert queues.queue_of(chore, {"cleanup": "default", chore: "llm"}) == "llm"

@@ -142,6 +142,19 @@ async def test_maintenance_releases_what_a_dead_worker_ended(user: User) -> None
     assert await open_tasks(user) == 0
 
 
+async def test_what_leaked_is_released_when_it_would_refuse_somebody(user: User) -> None:
+    """An entry that is gone, a task that ended, an earlier start: of a crash between two writes, or of a lost entry."""
+    for number in range(LIMIT):
+        await user.start("slow", f"task{number}")
+    assert not (await user.start("slow", "one-more"))["success"], "all of them are there"
+    await user.valkey.delete(keys.task("task0"))
+    await user.valkey.hset(keys.task("task1"), "status", "failed")
+    await user.valkey.hset(keys.task("task2"), "celery_task_id", "a later start")
+    user.services.quotas.repair_again()
+    answers = [await user.start("slow", f"more{number}") for number in range(4)]
+    assert [answer["success"] for answer in answers] == [True, True, True, False]
+
+
 async def test_over_quota_gives_the_idempotency_key_back(api_on: Api, valkey: Valkey) -> None:
     await valkey.hset(keys.company("default"), "quota:max_tasks_per_user", "1")
     document = {"content": "x"}

@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth import jwt
 
 from service.gateways.firestore.access import FirebaseMisconfigured, FirestoreAccess, read_access
 from service.gateways.firestore.client import FirestoreClient
 from service.gateways.firestore.companies import AuthorizedCompanies
 from service.gateways.firestore.model import FirestoreFault, Merge, Query
+from service.gateways.firestore.ping import build_token, ping_firestore
 from service.gateways.firestore.targets import Snapshot, Target
 from service.gateways.firestore.watch import MAX_TARGETS, Watch
 from service.settings import Settings
@@ -163,3 +167,18 @@ def test_a_broken_account_is_named_and_not_repeated(text: str) -> None:
     with pytest.raises(FirebaseMisconfigured, match=r"^FIREBASE_ADMIN_JSON is no") as caught:
         read_access(Settings.from_env(environ).firebase)
     assert text not in str(caught.value)
+
+
+async def test_a_ping_over_rest(firestore: FirestoreEmulator) -> None:
+    await ping_firestore(FirestoreAccess(PROJECT, firestore.host, None), 10.0)
+
+
+def test_a_ping_to_google_brings_a_token_that_was_signed_here() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    account = {"client_email": "a@b.test", "private_key": pem, "private_key_id": "1", "token_uri": "https://t.test"}
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    claims: Any = jwt.decode(build_token(account), certs=public)  # type: ignore[no-untyped-call]
+    assert (claims["iss"], claims["aud"]) == ("a@b.test", "https://firestore.googleapis.com/")

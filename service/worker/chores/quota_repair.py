@@ -1,0 +1,65 @@
+"""quota_repair: puts counted storage right where it may be wrong.
+
+A collection that nobody has measured yet, one whose writer died before it said what it wrote, and each one once a day.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from service.domain.errors import ServiceError
+from service.store.storage import Check
+from service.tasks.services import Services
+from service.tasks.storing import CompanyCollections
+from service.worker.chore import chore
+
+log = structlog.get_logger("pinnokio.maintenance")
+
+AT_ONCE: Final = 20
+# All texts of a collection pass through: one of a gigabyte takes its time, and the others are not to starve.
+MEASURE_LIMIT_S: Final = 120.0
+# Somebody writes to it, or Chroma is away.
+AGAIN_S: Final = 60.0
+
+
+@chore("quota_repair", every_s=60)
+async def repair_quotas(services: Services) -> None:
+    if not services.gateways.chroma.is_configured:
+        return
+    measured = 0
+    async with asyncio.timeout(2 * MEASURE_LIMIT_S):
+        for check in await services.storage.read_due(AT_ONCE):
+            measured += await _look_at(services, check)
+    if measured:
+        log.info("quota_repair_done", collections=measured)
+
+
+async def _look_at(services: Services, check: Check) -> bool:
+    """Whether the collection was measured."""
+    if check.is_counted_right:
+        await services.storage.put_off(check, check.next_look_ms)
+        return False
+    # First: one that takes longer than it may is not the next one again.
+    await services.storage.put_off(check, round((time.time() + AGAIN_S) * 1000))
+    if check.is_written_to:
+        return False
+    collections = CompanyCollections(services.gateways.vectors, services.storage)
+    try:
+        async with asyncio.timeout(MEASURE_LIMIT_S):
+            sizes, is_right = await collections.measure(check.company_id, check.collection_name)
+    except (ServiceError, TimeoutError) as fault:
+        error = str(fault) or "it takes too long"
+        log.warning("storage_not_measured", collection_name=check.collection_name, error=error)
+        return False
+    if is_right:
+        await services.storage.put_off_for_a_day(check)
+        log.info(
+            "storage_measured",
+            company_id=check.company_id,
+            collection_name=check.collection_name,
+            counted_bytes=check.counted_bytes,
+            held_bytes=sizes.total_size,
+        )
+    return is_right
