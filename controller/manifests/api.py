@@ -58,6 +58,8 @@ def build_api_service(target: Target) -> Service:
 def _build_container(target: Target) -> Container:
     spec = target.spec
     own = {"PORT": str(kubernetes.API_PORT), "WS_AUTH": "token" if spec.api.auth.websocket else "none"}
+    if spec.migration.old_service:
+        own["LEGACY_SESSION_SCAN"] = "true"
     container: Container = {
         "name": API,
         "image": spec.image,

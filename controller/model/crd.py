@@ -18,6 +18,7 @@ NAME: Final = f"{PLURAL}.{GROUP}"
 FILE: Final = f"crds/{NAME}.yaml"
 # Names made from it (NAME-valkey-0, labels of the StatefulSet's revisions) end within 63 characters.
 NAME_MAX: Final = 40
+NAME_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _DROPPED: Final = frozenset({"title", "$defs", "additionalProperties", "propertyNames", "maxProperties"})
 _COLUMNS: Final = (
     ("Phase", "string", ".status.phase", "Pending, Progressing, Ready or Degraded", 0),
@@ -68,7 +69,7 @@ def build_crd() -> JsonObject:
 
 def _build_schema() -> JsonObject:
     name_rule = rule(
-        f"self.metadata.name.size() <= {NAME_MAX} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        f"self.metadata.name.size() <= {NAME_MAX} && self.metadata.name.matches('{NAME_PATTERN}')",
         f"metadata.name takes at most {NAME_MAX} lower-case letters, digits and dashes, and begins with a letter:"
         " objects are named after it",
     )

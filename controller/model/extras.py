@@ -1,4 +1,5 @@
-"""Parts of the spec that stand beside the service itself: Chroma that runs elsewhere, Flower, how pods are spread."""
+"""Parts of the spec that stand beside the service itself: Chroma that runs elsewhere, Flower, how pods are spread, the
+old service that still runs beside it."""
 
 from typing import Annotated, Literal
 
@@ -46,4 +47,14 @@ class SpreadSpec(Model):
     )
     when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = Field(
         default="ScheduleAnyway", description="Whether a pod that cannot be placed evenly runs all the same."
+    )
+
+
+class MigrationSpec(Model):
+    """What holds while the service is moved here from elsewhere."""
+
+    old_service: bool = Field(
+        default=False,
+        description="The old service still writes to the same Valkey: a session that our index does not know is looked"
+        " for among all users (LEGACY_SESSION_SCAN). Slow with many users: false once the old service is gone.",
     )

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from contract import queues
 from controller.model.api import ApiSpec
 from controller.model.base import JsonObject, Model, map_list, rule, rules
-from controller.model.extras import ChromaSpec, FlowerSpec, SpreadSpec
+from controller.model.extras import ChromaSpec, FlowerSpec, MigrationSpec, SpreadSpec
 from controller.model.network import NetworkPolicySpec
 from controller.model.pod import Env, EnvFrom, NameRef, PullPolicy, Resources
 from controller.model.rollout import UnifiedRegistry
@@ -174,6 +174,7 @@ class PinnokioServiceSpec(Model):
         default=NetworkPolicySpec(), description="Who may open a connection to which part."
     )
     spread: SpreadSpec = Field(default=SpreadSpec(), description="How pods are spread over the cluster.")
+    migration: MigrationSpec = Field(default=MigrationSpec(), description="The old service beside this one.")
     env: Env = Field(default=(), description="More variables for API, workers and beat, such as OPENAI_BASE_URL.")
     env_from: tuple[EnvFrom, ...] = Field(
         default=(),

@@ -216,3 +216,10 @@ def test_the_authority_of_an_external_valkey_is_mounted_everywhere() -> None:
         (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == folder]
         (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
         assert volume["secret"] == {"secretName": "valkey-ca", "items": [{"key": "root.pem", "path": file}]}
+
+
+@pytest.mark.parametrize(("old_service", "word"), [(False, None), (True, "true")])
+def test_sessions_are_scanned_for_while_the_old_service_writes(old_service: bool, word: str | None) -> None:
+    target = build_target(migration={"oldService": old_service})
+    assert _env(_pod(target, "demo-api")).get("LEGACY_SESSION_SCAN") == word
+    assert "LEGACY_SESSION_SCAN" not in _env(_pod(target, "demo-worker-llm"))
