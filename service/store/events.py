@@ -64,8 +64,9 @@ class EventStore:
         if event.is_kept:
             pipeline.eval(_PUBLISH, 1, *self._arguments(event, name, _LOOK_AMONG if is_again else 0))
             return
+        body = build_envelope(event)
         for channel in self._channels(event):
-            pipeline.publish(channel, build_envelope(event))
+            pipeline.publish(channel, body)
 
     async def read_last_id(self, user_id: str) -> StreamId:
         """Id of a user's newest event; START where there is none."""

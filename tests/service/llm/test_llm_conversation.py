@@ -3,15 +3,19 @@
 What a model is sent is read from the stand-in's record, for its answer says only how many messages it got.
 """
 
+import asyncio
+import json
 from datetime import datetime
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 
 from contract import keys
 from service.store.conversations import ConversationKey
 from tests.openai_server.faults import Fault, broken, cut_after, rate_limited, slow
 from tests.openai_server.server import UNKNOWN_MODEL, OpenAiServer
+from tests.service.application import Api
 from tests.service.llm.conftest import COMPLETE, UPDATE, Talk, deltas, steps
 from tests.service.running_worker import Worker, listening_user
 from tests.service.valkey_server import RunningValkey
@@ -81,6 +85,19 @@ async def test_text_is_told_while_it_comes_and_at_most_ten_times_a_second(talk: 
     assert all(later - earlier > 1.0 for earlier, later in zip(times, times[10:], strict=False))
     order = [event["payload"]["status"] for event in events if event["type"] == UPDATE]
     assert order == ["started", *["calling_llm"] * (1 + len(pieces)), "processing_response", "completed"]
+
+
+async def test_a_socket_gets_all_of_it_in_order(worker: Worker, openai: OpenAiServer, server_on: Api) -> None:
+    openai.faults.append(slow(0.02))
+    frames: list[dict[str, Any]] = []
+    async with connect(f"{server_on.websocket_url}?uid=u1") as socket:
+        await server_on.data("LLM.start_conversation", "u1", "acme", "word " * 30)
+        async with asyncio.timeout(60):
+            while not frames or frames[-1]["type"] != COMPLETE:
+                frames.append(json.loads(await socket.recv()))
+    whole = "".join(event["payload"]["data"]["delta"] for event in deltas(frames))
+    assert whole == frames[-1]["payload"]["response"] == answer_to("word " * 30)
+    assert steps(frames) == [("started", 10), ("calling_llm", 30), ("processing_response", 80), ("completed", 100)]
 
 
 async def test_pieces_are_not_kept_but_the_rest_is(talk: Talk, worker: Worker) -> None:
@@ -291,7 +308,7 @@ async def test_cancelled_in_its_queue(talk: Talk, openai: OpenAiServer) -> None:
     assert "never asked" not in str(openai.requests)
 
 
-async def test_with_the_flag_off_nothing_is_queued(api: Any) -> None:
+async def test_with_the_flag_off_nothing_is_queued(api: Api) -> None:
     for method in ("TASK.start_llm_conversation", "LLM.start_conversation"):
         answer = await api.data(method, "u1", "acme", "question")
         assert answer["success"] is False
