@@ -4,7 +4,7 @@ A turn is added by one script, which drops the oldest where there are too many, 
 that has been outdone brings. Which turns are sent again is `service.domain.conversation`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from service.store.tasks import Fence
 
 _ADD: Final = script("conversation_add")
 _TURN: Final = "turn:"
+# Conversations hold all that was said: few at a time.
+_READ_TOGETHER: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,15 @@ class ConversationKey:
         return keys.conversation(self.company_id, self.user_id, self.conversation_id)
 
 
+class SpentTurn(msgspec.Struct, frozen=True):
+    """Of a turn what it took, and nothing of what was said."""
+
+    model: str
+    timestamp: str
+    tokens_used: int
+    is_estimate: bool = False
+
+
 class ConversationStore:
     """Every method raises redis-py's errors."""
 
@@ -42,9 +53,21 @@ class ConversationStore:
     async def read_turns(self, key: ConversationKey, *, before_run: int) -> list[Turn]:
         """The turns that are kept, oldest first; none of `before_run` or later, so that an attempt that follows a dead
         one does not see what that one wrote."""
-        fields: dict[Any, Any] = await self._valkey.hgetall(key.name)
-        turns = {int(name.decode()[len(_TURN) :]): body for name, body in fields.items() if name.startswith(b"turn:")}
+        turns = _turns(await self._valkey.hgetall(key.name))
         return [msgspec.json.decode(turns[run], type=Turn) for run in sorted(turns) if run < before_run]
+
+    async def read_spent(
+        self, conversations: Sequence[ConversationKey]
+    ) -> AsyncIterator[tuple[ConversationKey, list[SpentTurn]]]:
+        """What the kept turns of each took, oldest first; none where it is not kept."""
+        for start in range(0, len(conversations), _READ_TOGETHER):
+            window = conversations[start : start + _READ_TOGETHER]
+            pipeline = self._valkey.pipeline(transaction=False)
+            for key in window:
+                pipeline.hgetall(key.name)
+            for key, fields in zip(window, await pipeline.execute(), strict=True):
+                turns = _turns(fields)
+                yield key, [msgspec.json.decode(turns[run], type=SpentTurn) for run in sorted(turns)]
 
     async def add_turn(self, key: ConversationKey, fence: Fence, turn: Turn) -> bool:
         """Keeps a turn for a day, and the conversation with it; False where another run or attempt has taken over."""
@@ -57,6 +80,11 @@ class ConversationStore:
             msgspec.json.encode(turn),
         )
         return bool(await self._valkey.eval(_ADD, 1, key.name, *words, *_flat(_build_fields(key, turn))))
+
+
+def _turns(fields: Mapping[Any, Any]) -> dict[int, bytes]:
+    """The turns by their run."""
+    return {int(name.decode()[len(_TURN) :]): body for name, body in fields.items() if name.startswith(b"turn:")}
 
 
 def _build_fields(key: ConversationKey, turn: Turn) -> Mapping[str, str]:

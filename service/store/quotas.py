@@ -113,6 +113,10 @@ class QuotaStore:
         is_reserved, retry_ms = await self._lane.ask("EVAL", _RESERVE_REQUEST, 1, key, *words)
         return None if is_reserved else int(retry_ms)
 
+    async def count_requests(self, company_id: str) -> int:
+        """A company's LLM requests that count now."""
+        return await self._valkey.zcount(keys.request_quota(company_id), time.time() * 1000 - _HOUR_MS, "+inf")
+
     def add_confirm(self, pipeline: Pipeline, task: NewTask) -> None:
         """Adds to `pipeline` that the task's id was claimed: it counts until it is released."""
         key, until_ms = keys.task_quota(task.company_id, task.user_id), (time.time() + keys.TASK_QUEUED_TTL_S) * 1000

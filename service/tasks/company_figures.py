@@ -3,24 +3,35 @@
 What cannot be read is None, and the report says so; what a report does not show is not read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
 
 from contract import keys
+from contract.queues import LLM_CONVERSATION
+from service.domain.conversation import conversation_of
 from service.domain.errors import DependencyRefused, DependencyUnavailable
 from service.domain.quotas import MAX_LLM_REQUESTS_PER_HOUR, MAX_TASKS_PER_USER, STORAGE_LIMIT_MB
-from service.domain.reports import CollectionFigures, CompanyFigures, Quotas, TaskFigures, UserFigures
+from service.domain.reports import (
+    CollectionFigures,
+    CompanyFigures,
+    ConversationFigures,
+    Quotas,
+    TaskFigures,
+    UserFigures,
+)
 from service.domain.tasks import TaskEntry
+from service.store.conversations import ConversationKey, SpentTurn
 from service.tasks.declaring import TaskContext
 from service.tasks.services import Services
 
 log = structlog.get_logger("pinnokio.reports")
 
-# Reports that show what is stored; the others do not have collections read for nothing.
+# Reports that show what is stored, and what was said; for the others it is not read.
 _WITH_STORAGE: Final = frozenset({"usage", "storage"})
+_WITH_CONVERSATIONS: Final = frozenset({"usage", "conversations"})
 _REGISTRY_PERCENT: Final = 15
 _GATHERED_PERCENT: Final = 40
 
@@ -35,6 +46,8 @@ async def gather_figures(context: TaskContext, report_type: str, now: datetime) 
     if not is_complete and tasks:
         since = min(max(since, min(task.created_at for task in tasks)), now)
     quotas = await _read_quotas(services, company_id)
+    conversations = await _read_conversations(services, entries) if report_type in _WITH_CONVERSATIONS else ()
+    llm_requests = await services.quotas.count_requests(company_id)
     await context.step_done("reading_registry", _REGISTRY_PERCENT)
     collections = await _read_collections(context, company) if report_type in _WITH_STORAGE else ()
     await context.step_done("reading_storage", _GATHERED_PERCENT)
@@ -47,7 +60,8 @@ async def gather_figures(context: TaskContext, report_type: str, now: datetime) 
         users=tuple(_users(company.get("active_users", {}), tasks)),
         tasks=tasks,
         collections=collections,
-        conversations=None,
+        conversations=conversations,
+        llm_requests=llm_requests,
     )
 
 
@@ -58,6 +72,17 @@ async def _read_quotas(services: Services, company_id: str) -> Quotas:
         max_llm_requests_per_hour=await read(MAX_LLM_REQUESTS_PER_HOUR, company_id),
         storage_limit_mb=await read(STORAGE_LIMIT_MB, company_id),
     )
+
+
+async def _read_conversations(services: Services, entries: Sequence[TaskEntry]) -> tuple[ConversationFigures, ...]:
+    """Those of which a turn is kept; each has one task, whatever its turns."""
+    names = [
+        ConversationKey(entry.company_id, entry.user_id, conversation_of(entry.task_id))
+        for entry in entries
+        if entry.task_type == LLM_CONVERSATION
+    ]
+    spent = services.conversations.read_spent(names)
+    return tuple([_conversation(key, turns) async for key, turns in spent if turns])
 
 
 async def _read_collections(context: TaskContext, company: Mapping[str, Any]) -> tuple[CollectionFigures, ...]:
@@ -110,6 +135,18 @@ def _task(entry: TaskEntry) -> TaskFigures:
         _time(entry.started_at),
         _time(entry.ended_at),
         entry.error,
+    )
+
+
+def _conversation(key: ConversationKey, turns: Sequence[SpentTurn]) -> ConversationFigures:
+    """The model is the last turn's."""
+    return ConversationFigures(
+        key.conversation_id,
+        key.user_id,
+        turns[-1].model,
+        datetime.fromisoformat(turns[0].timestamp),
+        sum(turn.tokens_used for turn in turns),
+        any(turn.is_estimate for turn in turns),
     )
 
 

@@ -73,7 +73,9 @@ class CollectionFigures:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFigures:
-    """A conversation. `tokens_used` None: not known; `is_estimate`: counted by us, not by the model's server."""
+    """A conversation. `tokens_used`: of the turns that are kept, None: not known; `is_estimate`: some we counted, and
+    not the model's server.
+    """
 
     conversation_id: str
     user_id: str
@@ -87,7 +89,8 @@ class ConversationFigures:
 class CompanyFigures:
     """All that was gathered of a company at `gathered_at`. A list that is None could not be read at all.
 
-    `since`: how far back tasks and conversations are kept (24 hours after their end, by default).
+    `since`: how far back tasks and conversations are kept (24 hours after their end, by default). `llm_requests`: of
+    the last hour, as the quota counts them.
     """
 
     company_id: str
@@ -99,3 +102,4 @@ class CompanyFigures:
     tasks: tuple[TaskFigures, ...] | None = None
     collections: tuple[CollectionFigures, ...] | None = None
     conversations: tuple[ConversationFigures, ...] | None = None
+    llm_requests: int | None = None

@@ -12,7 +12,6 @@ from service.domain.reports.units import show
 from service.domain.tasks import PROCESSING, QUEUED
 
 MB: Final = 1024 * 1024
-HOUR_S: Final = 3_600
 
 
 def build_frame(
@@ -76,7 +75,7 @@ def quota_section(figures: CompanyFigures) -> Section:
     limit_bytes = None if quotas.storage_limit_mb is None else quotas.storage_limit_mb * MB
     used = storage_bytes(figures)
     busiest = _busiest_user(figures)
-    requests = _requests_last_hour(figures)
+    requests = figures.llm_requests
     rows: tuple[tuple[Value, ...], ...] = (
         ("Tasks at once, by user", show(busiest, "count"), show(quotas.max_tasks_per_user, "count"),
          share(busiest, quotas.max_tasks_per_user)),
@@ -124,13 +123,6 @@ def _busiest_user(figures: CompanyFigures) -> int | None:
         return None
     by_user = by_name(figures.tasks, lambda task: task.user_id)
     return max((running(tasks) for tasks in by_user.values()), default=0)
-
-
-def _requests_last_hour(figures: CompanyFigures) -> int | None:
-    if figures.conversations is None:
-        return None
-    ages = ((figures.gathered_at - one.started_at).total_seconds() for one in figures.conversations)
-    return sum(age <= HOUR_S for age in ages)
 
 
 def _notes(figures: CompanyFigures) -> tuple[str, ...]:

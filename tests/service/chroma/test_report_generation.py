@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 from contract import keys
 from contract.keys import EVENTS_MAX_BYTES
+from service.domain.conversation import Turn
 from service.domain.vectors import Documents
 from service.gateways.vector_store import VectorStore
+from service.store.conversations import ConversationKey
+from service.store.tasks import Fence
 from tests.chroma.server import RunningChroma
 from tests.service.application import Api
 from tests.service.running_worker import User, Worker, listening_user, running_worker
@@ -117,6 +121,27 @@ async def test_a_report_on_usage(user: User, worker: Worker) -> None:
     rows = {row["user_id"]: row for row in result["json"]["details"]["rows"]}
     assert rows["u2"]["role"] == "admin"
     assert rows["u1"]["tasks"] == 1
+
+
+async def test_a_report_on_conversations(user: User, worker: Worker) -> None:
+    """No worker of the test serves their queue: the turns are written here."""
+    for _ in range(2):
+        answer = await user.rpc.start_llm_conversation("u1", "acme", "a secret question")
+    key = ConversationKey("acme", "u1", answer["conversation_id"])
+    for number, is_estimate in ((1, False), (2, True)):
+        turn = Turn("a secret question", "a secret answer", "gpt-4", 0.7, f"2026-01-0{number}T00:00:00+00:00", 100)
+        fence = Fence(answer["task_id"], number, 1)
+        assert await user.services.conversations.add_turn(key, fence, replace(turn, is_estimate=is_estimate))
+    _, _, result = await run_task(user, "start_report_generation", "u1", "acme", "conversations")
+    assert headlines(result) == {"Conversations": 1, "Users": 1, "Tokens": 200, "Tokens a conversation": 200}
+    (row,) = result["json"]["details"]["rows"]
+    assert (row["model"], row["tokens_are"], row["started_at"]) == ("gpt-4", "estimate", "2026-01-01T00:00:00+00:00")
+    assert "secret" not in str(result)
+
+    _, _, result = await run_task(user, "start_report_generation", "u1", "acme", "usage")
+    assert (headlines(result)["Conversations"], headlines(result)["Tokens"]) == (1, 200)
+    quotas = next(section for section in result["json"]["sections"] if section["name"] == "quotas")
+    assert quotas["rows"][1]["used"] == "2", "both are requests, though one has no answer yet"
 
 
 async def test_another_companys_tasks_are_not_counted(user: User, worker: Worker) -> None:

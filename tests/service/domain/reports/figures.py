@@ -44,6 +44,7 @@ def company() -> CompanyFigures:
             ConversationFigures("conv_2", "alice", "gpt-4", NOW - timedelta(hours=5), 300, is_estimate=True),
             ConversationFigures("conv_3", "carol", MARKUP, NOW - timedelta(hours=5)),
         ),
+        llm_requests=1,
     )
 
 
