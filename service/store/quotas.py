@@ -115,7 +115,8 @@ class QuotaStore:
 
     async def count_requests(self, company_id: str) -> int:
         """A company's LLM requests that count now."""
-        return await self._valkey.zcount(keys.request_quota(company_id), time.time() * 1000 - _HOUR_MS, "+inf")
+        since_ms = round(time.time() * 1000) - _HOUR_MS
+        return int(await self._lane.ask("ZCOUNT", keys.request_quota(company_id), since_ms, "+inf"))
 
     def add_confirm(self, pipeline: Pipeline, task: NewTask) -> None:
         """Adds to `pipeline` that the task's id was claimed: it counts until it is released."""
