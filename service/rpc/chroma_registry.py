@@ -7,7 +7,7 @@ from typing import Any
 from service import metrics
 from service.domain.ids import Id
 from service.domain.legacy import LegacyCollection, legacy_time
-from service.rpc.dual_write import DualWrite
+from service.rpc.dual_write import CHROMA, DualWrite
 from service.store.legacy import LegacyRegistry
 from service.store.storage import StorageStore
 from service.store.unified import UnifiedRegistry
@@ -33,7 +33,9 @@ class ChromaRegistry:
         metrics.REGISTRY_OPERATIONS.labels("legacy", "register_collection_user").inc()
         if await self._note("register_collection_user", user_id, collection_name, now):
             # Its documents count for this user's company, unless another's was first.
-            await self._dual.write("claim_collection", user_id, partial(self._claim, user_id, collection_name))
+            await self._dual.write(
+                "claim_collection", user_id, partial(self._claim, user_id, collection_name), sync=CHROMA
+            )
         return entry.document()
 
     async def heartbeat_collection(self, user_id: Id, collection_name: Id) -> dict[str, Any]:
@@ -52,7 +54,7 @@ class ChromaRegistry:
         if await self._dual.is_on(user_id):
             change = partial(self._unified.remove_collection, user_id, collection_name)
             adopting = partial(self._dual.adopting, user_id, change)
-            await self._dual.write("unregister_collection_user", user_id, adopting)
+            await self._dual.write("unregister_collection_user", user_id, adopting, sync=CHROMA)
         return {"user_id": user_id, "collection_name": collection_name, "unregistered": is_removed}
 
     async def _note(self, operation: str, user_id: str, collection_name: str, now: datetime) -> bool:
@@ -60,7 +62,7 @@ class ChromaRegistry:
         if not await self._dual.is_on(user_id):
             return False
         change = partial(self._unified.add_collection, user_id, collection_name, now)
-        await self._dual.write(operation, user_id, partial(self._dual.adopting, user_id, change))
+        await self._dual.write(operation, user_id, partial(self._dual.adopting, user_id, change), sync=CHROMA)
         return True
 
     async def _claim(self, user_id: str, collection_name: str) -> None:

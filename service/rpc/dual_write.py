@@ -19,6 +19,11 @@ from service.store.unified import UnifiedRegistry
 log = structlog.get_logger("registry_wrapper")
 
 UNIFIED_LIMIT_S: Final = 0.5
+# What is kept in step with the legacy registry, as operators filter for it: `sync`, `sync.*ChromaDB`.
+USERS: Final = "users"
+CHROMA: Final = "ChromaDB"
+# Rare enough to be told without REGISTRY_DEBUG.
+_ALWAYS_TOLD: Final = frozenset({"register_collection_user", "unregister_collection_user"})
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +60,9 @@ class DualWrite:
         """False: the operator has given the legacy registry up; where the flag is on, it is not written."""
         return self._flag.document.legacy_writes
 
-    async def write(self, operation: str, user_id: str, change: Callable[[], Awaitable[Answer]]) -> Answer | None:
+    async def write(
+        self, operation: str, user_id: str, change: Callable[[], Awaitable[Answer]], *, sync: str = USERS
+    ) -> Answer | None:
         """Runs a unified change within its limit; None where it failed: the legacy answer stands."""
         try:
             async with asyncio.timeout(UNIFIED_LIMIT_S):
@@ -64,13 +71,21 @@ class DualWrite:
             # Whatever it is: a failure here must not reach a caller whose legacy write succeeded.
             metrics.REGISTRY_FALLBACKS.labels(operation).inc()
             error = str(fault) or type(fault).__name__
-            log.error("unified_registry_fallback", operation=operation, user_id=user_id, error=error)
+            log.error("unified_registry_fallback", operation=operation, user_id=user_id, sync=sync, error=error)
             return None
         metrics.REGISTRY_OPERATIONS.labels("unified", operation).inc()
-        if self._flag.is_debug:
-            log.info("registry_wrapper_written", operation=operation, user_id=user_id)
+        if self._flag.is_debug or operation in _ALWAYS_TOLD:
+            log.info("registry_wrapper_written", operation=operation, user_id=user_id, sync=sync)
         return answer
 
     async def adopting(self, user_id: str, change: Callable[[], Awaitable[bool]]) -> bool:
         """Runs a change that needs the user's entry; one that is missing is made from the legacy one first."""
-        return await change() or (await self._unified.adopt(user_id, datetime.now(UTC)) and await change())
+        return await change() or (await self.adopt(user_id) and await change())
+
+    async def adopt(self, user_id: str) -> bool:
+        """Makes a user's entry from the legacy one, unless there is one; whether it made one."""
+        is_made = await self._unified.adopt(user_id, datetime.now(UTC))
+        if is_made:
+            self.companies.complete(user_id)
+            log.info("unified_registry_sync_from_legacy", user_id=user_id)
+        return is_made

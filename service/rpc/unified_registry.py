@@ -94,7 +94,7 @@ class UnifiedRegistryNamespace:
         """The user document, or null."""
         document = await self._unified.read_user(user_id)
         if document is None and await self._dual.is_on(user_id):
-            await self._unified.adopt(user_id, datetime.now(UTC))
+            await self._dual.adopt(user_id)
             document = await self._unified.read_user(user_id)
         return document
 

@@ -16,8 +16,8 @@ START_S = 20.0
 
 
 @contextmanager
-def api_process(valkey: RunningValkey, **environ: str) -> Iterator[str]:
-    """Its base URL, once it answers."""
+def api_process(valkey: RunningValkey, log: Path | None = None, **environ: str) -> Iterator[str]:
+    """Its base URL, once it answers. `log`: where its standard output goes."""
     port = free_port()
     own = {
         "PATH": os.environ["PATH"],
@@ -28,7 +28,8 @@ def api_process(valkey: RunningValkey, **environ: str) -> Iterator[str]:
         "LOG_LEVEL": "ERROR",
         **environ,
     }
-    process = subprocess.Popen([sys.executable, "-m", "service"], env=own, stdout=subprocess.DEVNULL)
+    with (log or Path(os.devnull)).open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=own, stdout=output)
     base_url = f"http://127.0.0.1:{port}"
     try:
         _until_it_answers(base_url, process)
