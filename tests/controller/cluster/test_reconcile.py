@@ -61,7 +61,9 @@ def test_a_service_says_what_is_missing_and_costs_nothing_while_it_idles(served:
     # Two events of a child that change nothing we set: the operator looks twice and writes nothing.
     for word in ("one", "two"):
         served.kubectl("label", "configmap", f"{served.service}-flag", f"seen={word}", "--overwrite")
+    asked = _asked(operator)
     after = wait_until_still(lambda: _versions(served))
+    assert _asked(operator) == asked
     assert {name for name in before if before[name] != after[name]} == {f"ConfigMap/{served.service}-flag"}
     itself = served.get("psvc", served.service)
     assert itself is not None
@@ -170,6 +172,12 @@ def test_deletion_leaves_the_volume_and_nothing_else(
     finally:
         if not operator_lives:
             operator.start()
+
+
+def _asked(operator: Operator) -> list[str]:
+    """Requests to the API server so far, as the operator counts them; watches and its other services apart."""
+    lines = operator.metrics().splitlines()
+    return [line for line in lines if line.startswith("pinnokio_operator_api_requests_total{") and "watch" not in line]
 
 
 def _versions(place: Namespace) -> dict[str, str]:
