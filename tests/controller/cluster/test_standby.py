@@ -21,6 +21,7 @@ START_S = 40.0
 def operators(place: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Operator]]:
     """Both with one service account; the first one acts."""
     folder = tmp_path_factory.mktemp("operators")
+    place.kubectl("delete", "lease,role,rolebinding,serviceaccount", "--all")
     grant(place, folder / "kubeconfig")
     made = [_build(place, name, folder / f"{name}.log", folder / "kubeconfig") for name in ("first", "second")]
     for running, state in zip(made, ("acting", "standing by"), strict=True):
@@ -36,33 +37,45 @@ def _build(place: Namespace, name: str, log: Path, kubeconfig: Path) -> Operator
     return Operator(place.name, log, kubeconfig, environ=environ)
 
 
-def test_a_second_operator_stands_by_and_takes_over(place: Namespace, operators: list[Operator]) -> None:
+@pytest.fixture
+def served(place: Namespace, operators: list[Operator]) -> Iterator[Namespace]:
+    """A PinnokioService that the first of them has looked after."""
+    mine = replace(place, service="watched")
+    mine.apply(build_service(mine.service))
+    wait_for(lambda: mine.get("service", "watched-api"), lambda seen: seen is not None, 20)
+    yield mine
+    mine.kubectl("delete", "psvc", mine.service)
+
+
+def test_a_second_operator_stands_by_and_takes_over(served: Namespace, operators: list[Operator]) -> None:
     first, second = operators
-    served = replace(place, service="watched")
-    served.apply(build_service(served.service))
-    wait_for(lambda: served.get("deployment", "watched-api"), lambda seen: seen is not None, 20)
     assert "pinnokio_operator_leader 1.0" in first.metrics()
     assert "pinnokio_operator_leader 0.0" in second.metrics()
     # It asks for nothing but the Lease.
     asked = {line.split('resource="')[1].split('"')[0] for line in _requests(second)}
     assert asked == {"leases"}
-
-    # Told to end, it gives the Lease back.
+    # Told to end, the first one gives the Lease back.
     first.stop()
-    wait_for(second.state, lambda seen: seen == "acting", 20)
-    served.kubectl("delete", "service", "watched-api")
-    wait_for(lambda: served.get("service", "watched-api"), lambda seen: seen is not None)
+    wait_for(second.state, "acting".__eq__, 20)
+    _delete_and_wait(served)
 
-    # Killed, it cannot: its Lease runs out.
-    first.start()
-    wait_for(first.state, lambda seen: seen == "standing by", START_S)
-    second.stop(signal.SIGKILL)
-    served.kubectl("delete", "service", "watched-api")
-    wait_for(lambda: served.get("service", "watched-api"), lambda seen: seen is not None, DURATION_S + 20)
-    lease = place.get("lease", LEASE)
+
+@pytest.mark.faults
+def test_an_operator_that_was_killed_is_replaced_when_its_lease_runs_out(
+    served: Namespace, operators: list[Operator]
+) -> None:
+    first, _ = operators
+    first.stop(signal.SIGKILL)
+    _delete_and_wait(served, DURATION_S + 20)
+    lease = served.get("lease", LEASE)
     assert lease is not None
-    assert lease["spec"]["holderIdentity"] == "first"
-    assert lease["spec"]["leaseTransitions"] == 2
+    assert lease["spec"]["holderIdentity"] == "second"
+
+
+def _delete_and_wait(served: Namespace, within_s: float = 20) -> None:
+    """Something for an operator that acts to put right."""
+    served.kubectl("delete", "service", f"{served.service}-api")
+    wait_for(lambda: served.get("service", f"{served.service}-api"), lambda seen: seen is not None, within_s)
 
 
 def _requests(running: Operator) -> list[str]:
