@@ -38,8 +38,8 @@ dev: install ## API, workers and beat on an embedded Valkey, no Kubernetes (PORT
 	  WORKER_HEARTBEAT_FILE=.dev/heartbeat BEAT_SCHEDULE_FILE=.dev/beat-schedule \
 	  $(BIN)/honcho start -p $(PORT) $(if $(LISTENERS_REDIS_HOST)$(filter true 1,$(USE_LOCAL_REDIS)),api worker beat,)
 
-test: install ## All tests, on real servers and a real cluster
-	@$(BIN)/python -m pytest $(ARGS)
+test: install ## All tests, on real servers and a real cluster (ARGS=tests/service: some, in one process)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
 
 test-faults: install ## The whole fault matrix (long)
 	@$(BIN)/python -m pytest -m faults $(ARGS)

@@ -1,22 +1,55 @@
 """Fixtures that every kind of test shares: one Kubernetes per run, a namespace of its own for each test.
 
 Where no cluster can be had, the tests that need one skip with the reason; under CI=true they fail with it.
+
+`make test` runs two processes side by side (pytest-xdist): all that needs the cluster in one, which shares it, the rest
+by files. The run itself then brings the cluster up first and takes it down last, so that people see its steps.
 """
 
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests import cluster as clusters
-from tests.cluster.model import Cluster
+from tests.cluster.model import Cluster, ClusterError
 from tests.e2e.images import Images, build_and_load
 from tests.missing import end_test_without
 
+BROUGHT_UP = pytest.StashKey[bool]()
 # The strictest pod security level: what the operator makes must live in it.
 POD_SECURITY = "pod-security.kubernetes.io/enforce=restricted"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        group = "cluster" if item.get_closest_marker("cluster") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Bad text that a test sends stands in the logs that it captured, and could not leave its process."""
+    report = yield
+    report.sections = [(name, text.encode(errors="replace").decode()) for name, text in report.sections]
+    return report
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if _leads_others(session.config) and not clusters.requirements() and not clusters.is_up():
+        session.config.stash[BROUGHT_UP] = True
+        try:
+            clusters.ensure()
+        except ClusterError as error:
+            pytest.exit(f"no cluster: {error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.stash.get(BROUGHT_UP, False):
+        _take_down()
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +62,9 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     with _shown(pytestconfig):
         running = clusters.ensure()
     yield running
-    if not was_up and os.environ.get("KEEP_CLUSTER") != "true":
+    if not was_up:
         with _shown(pytestconfig):
-            clusters.down()
+            _take_down()
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +82,16 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("label", "namespace", name, POD_SECURITY)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _leads_others(config: pytest.Config) -> bool:
+    """Whether this process hands the tests to others and runs none itself."""
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+
+
+def _take_down() -> None:
+    if os.environ.get("KEEP_CLUSTER") != "true":
+        clusters.down()
 
 
 @contextlib.contextmanager
