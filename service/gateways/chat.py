@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
 
 BROKE_OFF: Final = "the model's answer broke off before its end"
+ENDLESS: Final = "the model's answer is far longer than was asked for"
 WITHHELD: Final = "the model's answer was withheld by the endpoint's content filter"
+# No model writes as much within what we ask for; an endpoint that does not stop would fill the worker.
+MAX_ANSWER_CHARS: Final = 1_000_000
+# What JSON's readers take as a whole number; a count beyond it is none.
+_MAX_COUNT: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,13 @@ class ChatStream:
         """The answer's text, in pieces. Raises DependencyUnavailable or DependencyRefused."""
         import openai
 
-        halves = _Halves()
+        halves, chars = _Halves(), 0
         try:
             async for chunk in self._stream:
                 if text := halves.join(self._read(chunk)):
+                    chars += len(text)
+                    if chars > MAX_ANSWER_CHARS:
+                        raise DependencyUnavailable(ENDLESS)
                     yield text
         except (openai.OpenAIError, ValueError, AttributeError, TypeError) as fault:
             # One that is whole needs no proper goodbye.
@@ -67,7 +75,7 @@ class ChatStream:
     def _read(self, chunk: "ChatCompletionChunk") -> str:
         # Endpoints send it in a last chunk without choices, some in every chunk: the last one counts.
         total: Any = getattr(chunk.usage, "total_tokens", None)
-        if isinstance(total, int) and total > 0:
+        if isinstance(total, int) and 0 < total < _MAX_COUNT:
             self.tokens_used = total
         if not chunk.choices:
             return ""

@@ -120,6 +120,24 @@ async def test_a_refusal_is_told_whole_and_logged_without_its_words(chat: Chat) 
     assert describe(refused.value) == "the OpenAI endpoint failed: BadRequestError 400"
 
 
+async def test_a_count_that_is_none_is_not_believed(
+    chat: Chat, openai: OpenAiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for total in (10**30, -1, 0, "many", None):
+        monkeypatch.setattr("tests.openai_server.chat.count_usage", lambda *_, total=total: {"total_tokens": total})
+        text, stream = await read(chat)
+        assert text.endswith("one two three")
+        assert stream.tokens_used is None
+
+
+async def test_an_answer_that_does_not_end_is_given_up(
+    chat: Chat, openai: OpenAiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.openai_server.chat.tokens_of", lambda _: ["x" * 400_000] * 9)
+    with pytest.raises(DependencyUnavailable, match="far longer"):
+        await read(chat)
+
+
 async def test_who_leaves_hangs_up(chat: Chat, openai: OpenAiServer) -> None:
     openai.faults.append(slow(0.05))
     async with chat.open(ask("word " * 500)) as stream, aclosing(stream.pieces()) as pieces:
