@@ -3,7 +3,8 @@
 Rows, in one run on one embedded Valkey and one server that speaks OpenAI's protocol: the bare client, asked and read in
 this process; then `LLM.start_conversation`, from the call to the first piece of text on the user's Redis channel, by
 way of API, broker, worker and event. Each ask waits for the one before. The server answers at once, so that what is
-measured is ours alone; a model takes hundreds of milliseconds to its first word.
+measured is ours alone; a model takes hundreds of milliseconds to its first word. CPU time is that of a whole turn, in
+API and worker: the figure to trust where others use the machine too.
 """
 
 import asyncio
@@ -15,12 +16,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 from openai import AsyncOpenAI
 
-from benchmarks.serving import API_PORT, VALKEY_PORT, serving
+from benchmarks.serving import API_PORT, VALKEY_PORT, read_cpu_s, serving
 from service.settings import ValkeySettings
 from service.store.client import Valkey, connect
 from tests.openai_server.server import API_KEY, openai_beside
@@ -38,18 +40,20 @@ def measure() -> None:
             "OPENAI_BASE_URL": server.base_url,
             "OPENAI_API_KEY": API_KEY,
         }
-        with serving(["service"], environ), _worker(environ):
-            bare, ours = asyncio.run(_measure(server.base_url))
+        with serving(["service"], environ) as api_pid, _worker(environ) as worker_pid:
+            bare, ours, cpu_s = asyncio.run(_measure(server.base_url, (api_pid, worker_pid)))
     print(f"first text of an answer, one ask at a time, {TURNS} asks")
     print(f"{'':34}{'p50 ms':>10}{'p99 ms':>10}")
     for name, took_ms in (("bare OpenAI client", bare), ("LLM.start_conversation to event", ours)):
         points = statistics.quantiles(took_ms, n=100)
         print(f"{name:34}{points[49]:10.1f}{points[98]:10.1f}")
-    print(f"added at the median: {statistics.median(ours) - statistics.median(bare):.1f} ms")
+    added_ms = statistics.median(ours) - statistics.median(bare)
+    print(f"added at the median: {added_ms:.1f} ms")
+    print(f"CPU time of a turn: API {cpu_s[0] / TURNS * 1000:.1f} ms, worker {cpu_s[1] / TURNS * 1000:.1f} ms")
 
 
 @contextmanager
-def _worker(environ: dict[str, str]) -> Iterator[None]:
+def _worker(environ: dict[str, str]) -> Iterator[int]:
     own = {
         "CONTAINER_TYPE": "worker",
         "CELERY_QUEUES": "llm",
@@ -64,14 +68,17 @@ def _worker(environ: dict[str, str]) -> Iterator[None]:
         [sys.executable, "-m", "service"], env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(60)
 
 
-async def _measure(base_url: str) -> tuple[list[float], list[float]]:
-    """Times to the first text in ms, by the bare client and by us. In turns: what others do here hits both."""
+async def _measure(base_url: str, pids: tuple[int, ...]) -> tuple[list[float], list[float], list[float]]:
+    """Times to the first text in ms, by the bare client and by us, and the CPU time that each of `pids` took.
+
+    In turns: what others do here hits both.
+    """
     settings = ValkeySettings("127.0.0.1", VALKEY_PORT, 0, tls=False, tls_verify=False, password=None)
     valkey = connect(settings)
     bare: list[float] = []
@@ -84,12 +91,22 @@ async def _measure(base_url: str) -> tuple[list[float], list[float]]:
         await user.subscribe()
         # The first waits for the worker's start.
         await user.ask()
-        for _ in range(TURNS + FIRST):
+        before: list[float] = []
+        for turn in range(TURNS + FIRST):
+            if turn == FIRST:
+                before = [_read_cpu_s(pid) for pid in pids]
             bare.append(await _ask_bare(openai))
             ours.append(await user.ask())
+        cpu_s = [_read_cpu_s(pid) - start_s for pid, start_s in zip(pids, before, strict=True)]
         await user.close()
     await valkey.aclose()
-    return bare[FIRST:], ours[FIRST:]
+    return bare[FIRST:], ours[FIRST:], cpu_s
+
+
+def _read_cpu_s(pid: int) -> float:
+    """Of a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return read_cpu_s(pid) + sum(read_cpu_s(int(child)) for child in children)
 
 
 async def _ask_bare(openai: AsyncOpenAI) -> float:
