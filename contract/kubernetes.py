@@ -21,12 +21,14 @@ ANNOTATION_SCALING_PAUSED: Final = "pinnokio.io/scaling-paused"
 # rollback it tries again; where a verification found drift it verifies again.
 ANNOTATION_PROMOTE: Final = "pinnokio.io/promote"
 # rollback: each new value acts once, and takes the flag off (a value that begins with `previous`: one step back). The
-# spec is not tried again until it changes or is promoted.
+# spec is not tried again until it changes or is promoted. Where legacy writes had stopped, live users are copied back
+# first; a value that begins with `force` does not wait for that, and they must register again.
 ANNOTATION_ROLLBACK: Final = "pinnokio.io/rollback"
 # "true" holds the rollout at its step as long as it stands; figures that worsen still take it back.
 ANNOTATION_ROLLOUT_PAUSED: Final = "pinnokio.io/rollout-paused"
 PROMOTE_ALL: Final = "all"
 ROLLBACK_PREVIOUS: Final = "previous"
+ROLLBACK_FORCE: Final = "force"
 # Kubernetes removes the pods of the lowest cost first (and takes a pod without one as 0).
 ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 # What was applied last (a change of it is an update, a difference without one is drift) and which generated Secret

@@ -12,7 +12,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from contract import metrics as names
+from controller.model.rollout_status import RolloutStatus
 from controller.model.service import ServiceKey
+from controller.model.status import FlagStatus
 from controller.plan.scaling import QueueView
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Views = Callable[[], Iterable[tuple[ServiceKey, str, QueueView]]]
 Phases = Callable[[], Iterable[str]]
+Flags = Callable[[], Iterable[tuple[ServiceKey, FlagStatus, RolloutStatus]]]
 
 
 class OperatorMetrics:
@@ -59,7 +62,9 @@ class OperatorMetrics:
         self.queues: Views = tuple
         self.phases: Phases = tuple
         self.registry.register(_QueueCollector(lambda: self.queues()))
+        self.flags: Flags = tuple
         self.registry.register(_ServiceCollector(lambda: self.phases()))
+        self.registry.register(_FlagCollector(lambda: self.flags()))
 
     def count_reconcile(self, result: str, duration_s: float) -> None:
         self.reconciles.labels(result).inc()
@@ -86,6 +91,33 @@ class _ServiceCollector(Collector):
         for phase, number in sorted(Counts(self._phases()).items()):
             family.add_metric((phase,), number)
         yield family
+
+
+class _FlagCollector(Collector):
+    """The flag and its rollout as told last. What is not known has no sample."""
+
+    def __init__(self, flags: Flags) -> None:
+        self._flags = flags
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("namespace", "service")
+        percent = GaugeMetricFamily(names.OPERATOR_FLAG_PERCENT, "Percentage that the flag is on for.", labels=labels)
+        acknowledged = GaugeMetricFamily(
+            names.OPERATOR_FLAG_ACKNOWLEDGED, "Ready API pods that serve by the flag's revision.", labels=labels
+        )
+        step = GaugeMetricFamily(names.OPERATOR_ROLLOUT_STEP, "Step of the rollout, from 1; 0: none.", labels=labels)
+        phase = GaugeMetricFamily(
+            names.OPERATOR_ROLLOUT_PHASE, "1 for the phase that the rollout is in.", labels=(*labels, "phase")
+        )
+        for key, flag, rollout in self._flags():
+            names_of = (key.namespace, key.name)
+            if rollout.percent is not None:
+                percent.add_metric(names_of, rollout.percent)
+            if flag.acknowledged is not None:
+                acknowledged.add_metric(names_of, flag.acknowledged)
+            step.add_metric(names_of, rollout.step)
+            phase.add_metric((*names_of, rollout.phase.value), 1)
+        yield from (percent, acknowledged, step, phase)
 
 
 class _QueueCollector(Collector):

@@ -7,6 +7,7 @@ a finalizer and annotations, and a resource must never wait for an operator that
 import asyncio
 import logging
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -36,7 +37,9 @@ from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound, OperatorError
 from controller.model.kinds import MANAGED, OBSERVED, SERVICE_RESOURCE
 from controller.model.observed import Observed
-from controller.model.service import ServiceKey
+from controller.model.rollout_status import RolloutStatus
+from controller.model.service import ServiceKey, parse_service
+from controller.model.status import FlagStatus
 from controller.plan.leadership import Holder
 from controller.settings import Settings
 
@@ -72,6 +75,7 @@ class Operator:
         self._scaler = Scaler(QueueReader(ValkeyConnections(api)), self._store, self._mark, metrics)
         metrics.queues = self._scaler.live_views
         metrics.phases = self._phases
+        metrics.flags = self._flags_told
         sampler = FigureSampler(FigureReader(), self._api_addresses, self._mark)
         self._rollouts = RolloutKeeper(sampler, events)
         self._reconciler = Reconciler(
@@ -148,6 +152,12 @@ class Operator:
 
     def _phases(self) -> list[str]:
         return [(body.get("status") or {}).get("phase", "Pending") for body in self._services.values()]
+
+    def _flags_told(self) -> Iterator[tuple[ServiceKey, FlagStatus, RolloutStatus]]:
+        for key, body in self._services.items():
+            status = parse_service(body).status
+            if status is not None and status.flag is not None and status.rollout is not None:
+                yield key, status.flag, status.rollout
 
     def _api_addresses(self, key: ServiceKey) -> dict[str, str]:
         return read_addresses(Observed.of((), self._store.pods(key)))

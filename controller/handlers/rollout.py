@@ -13,7 +13,7 @@ from controller.model.rollout_status import RolloutFigures, RolloutStatus
 from controller.model.service import PinnokioService, ServiceKey
 from controller.model.spec import PinnokioServiceSpec
 from controller.plan.jobs import read_job
-from controller.plan.legacy import LegacySeen, next_legacy, next_legacy_look
+from controller.plan.legacy import LegacySeen, next_legacy, next_legacy_look, read_asked
 from controller.plan.rollout import (
     WATCHED,
     FlagSeen,
@@ -66,8 +66,7 @@ class RolloutKeeper:
             verify=read_job(target, "verify", observed),
             restore=read_job(target, "restore-legacy", observed),
         )
-        asked = bool(requests.promote) and requests.promote != state.handled_promote
-        after = next_legacy(registry, after, seen, jobs, now, asked)
+        after = next_legacy(registry, after, seen, jobs, now, read_asked(state, requests))
         return after.model_copy(update={"percent": plan_share(registry, after)})
 
     async def announce(self, service: PinnokioService, before: RolloutStatus | None, after: RolloutStatus) -> None:

@@ -12,10 +12,11 @@ from typing import Final
 
 from contract.flag import FlagDocument
 from contract.keys import LEGACY_TTL_S
+from contract.kubernetes import ROLLBACK_FORCE
 from controller.model.rollout import UnifiedRegistry
 from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutPhase, RolloutStatus
 from controller.plan.audience import choose_audience, is_everybody, is_within
-from controller.plan.rollout import FlagSeen, format_time, read_time
+from controller.plan.rollout import FlagSeen, Requests, first_word, format_time, read_time
 
 WHOLE_BEFORE_STOP: Final = timedelta(seconds=LEGACY_TTL_S)
 # Drift mends itself as users register again; a Job that could not run may be able to later.
@@ -33,6 +34,14 @@ class JobState(StrEnum):
     FAILED = "Failed"
 
 
+class Asked(StrEnum):
+    """What a person has just asked for; `FORCED`: to go back without copying live users back."""
+
+    NOTHING = ""
+    PROMOTED = "Promoted"
+    FORCED = "Forced"
+
+
 @dataclass(frozen=True, slots=True)
 class LegacySeen:
     """`verify` and `restore`: the Jobs of this attempt, None: not there. `known`: the newest flag document."""
@@ -43,19 +52,21 @@ class LegacySeen:
 
 
 def next_legacy(
-    registry: UnifiedRegistry, state: RolloutStatus, flag: FlagSeen, seen: LegacySeen, now: datetime, asked: bool
+    registry: UnifiedRegistry, state: RolloutStatus, flag: FlagSeen, seen: LegacySeen, now: datetime, asked: Asked
 ) -> RolloutStatus:
-    """What is to be kept next of `legacy` and `whole_since`. `asked`: a person has just promoted.
+    """What is to be kept next of `legacy` and `whole_since`. `asked`: what a person has just asked for.
 
-    In this order: stopped and not wanted so any more → Restoring; Restoring → acknowledged, then copied, then
-    Written; not wanted stopped → Written; wanted → Waiting, after 24 h Verifying, and by its Job Stopped or Drifted;
-    Drifted → Verifying again after an hour, or when promoted.
+    In this order: forced back → Written, nobody copied; stopped and not wanted so any more → Restoring; Restoring →
+    acknowledged, then copied, then Written; not wanted stopped → Written; wanted → Waiting, after 24 h Verifying, and
+    by its Job Stopped or Drifted; Drifted → Verifying again after an hour, or when promoted.
     """
     document = choose_audience(registry, state)
     whole_since = _next_whole_since(state, document, flag, now)
     legacy = state.legacy
     wants_stop = not registry.legacy_writes and is_everybody(document)
     match legacy.state:
+        case LegacyState.STOPPED | LegacyState.RESTORING if asked is Asked.FORCED:
+            legacy = _begin(legacy, LegacyState.WRITTEN, now, "forced by hand: live users were not copied back")
         case LegacyState.STOPPED:
             keeps = wants_stop and (seen.known is None or is_within(seen.known, document))
             legacy = legacy if keeps else _begin(legacy, LegacyState.RESTORING, now, _NOT_INSTANT)
@@ -65,7 +76,7 @@ def next_legacy(
             legacy = legacy if legacy.state is LegacyState.WRITTEN else _begin(legacy, LegacyState.WRITTEN, now, "")
         case LegacyState.VERIFYING:
             legacy = _judge_verification(legacy, seen, now)
-        case LegacyState.DRIFTED if not asked and now < _since(legacy, now) + VERIFY_AGAIN:
+        case LegacyState.DRIFTED if asked is not Asked.PROMOTED and now < _since(legacy, now) + VERIFY_AGAIN:
             pass
         case _:
             legacy = _await_whole(legacy, state, whole_since, now)
@@ -76,6 +87,13 @@ _NOT_INSTANT: Final = (
     "not instant: the legacy registry was not written; it is again, and live users are copied back into it before"
     " the flag changes"
 )
+
+
+def read_asked(state: RolloutStatus, requests: Requests) -> Asked:
+    """What is new since `state` was kept."""
+    if requests.rollback and requests.rollback != state.handled_rollback:
+        return Asked.FORCED if first_word(requests.rollback) == ROLLBACK_FORCE else Asked.NOTHING
+    return Asked.PROMOTED if requests.promote and requests.promote != state.handled_promote else Asked.NOTHING
 
 
 def next_legacy_look(state: RolloutStatus, now: datetime) -> timedelta | None:

@@ -121,7 +121,7 @@ def next_rollout_step(
     if requests.rollback != state.handled_rollback:
         state = state.model_copy(update={"handled_rollback": requests.rollback})
         if requests.rollback and registry.enabled:
-            to = max(state.step - 1, 0) if _first_word(requests.rollback) == ROLLBACK_PREVIOUS else 0
+            to = max(state.step - 1, 0) if first_word(requests.rollback) == ROLLBACK_PREVIOUS else 0
             return _roll_back(registry, image, state, to, BY_HAND, "rolled back by hand", now)
     elif requests.promote != state.handled_promote:
         state = state.model_copy(update={"handled_promote": requests.promote})
@@ -249,7 +249,7 @@ def _promote(registry: UnifiedRegistry, state: RolloutStatus, request: str, now:
         return state
     if state.step >= last:
         return _close_window(_in_phase(state.model_copy(update={"failed": None}), RolloutPhase.COMPLETE, now))
-    to = last if _first_word(request) == PROMOTE_ALL else state.step + 1
+    to = last if first_word(request) == PROMOTE_ALL else state.step + 1
     return _go_to(registry, state.model_copy(update={"failed": None, "failures": 0}), to, "promoted by hand", now)
 
 
@@ -337,6 +337,8 @@ def plan_share(registry: UnifiedRegistry, state: RolloutStatus) -> float | None:
     document = choose_audience(registry, state)
     if not document.enabled:
         return 0.0
+    if is_everybody(document):
+        return 100.0
     return None if document.percent_bp is None else document.percent_bp / 100
 
 
@@ -372,7 +374,7 @@ def _is_paused(rollout: Rollout, requests: Requests) -> bool:
     return requests.paused or rollout.paused
 
 
-def _first_word(request: str) -> str:
+def first_word(request: str) -> str:
     words = request.split()
     return words[0].lower() if words else ""
 

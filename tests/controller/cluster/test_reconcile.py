@@ -111,7 +111,7 @@ def test_a_killed_operator_goes_on_where_it_was(served: Namespace, operator: Ope
     operator.stop(signal.SIGKILL)
     served.kubectl("delete", "deployment", f"{served.service}-api")
     operator.start()
-    wait_for(lambda: served.get("deployment", f"{served.service}-api"), lambda seen: seen is not None)
+    wait_for(lambda: served.get("deployment", f"{served.service}-api"), lambda seen: seen is not None, 60)
     assert _secret(served) == token
 
 

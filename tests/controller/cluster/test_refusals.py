@@ -64,6 +64,35 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"unifiedRegistry": {"enabled": True, "audience": {"percent": 101}}},
         "spec.unifiedRegistry.audience.percent",
     ),
+    "a percentage beside steps": (
+        {"unifiedRegistry": {"audience": {"percent": 5}, "rollout": {"steps": [{"percent": 10}]}}},
+        "audience.percent and rollout contradict each other: the steps set the percentage; remove one",
+    ),
+    "steps that fall": (
+        {"unifiedRegistry": {"rollout": {"steps": [{"percent": 10}, {"users": ["a"]}, {"percent": 5}]}}},
+        "the percentage falls from one step to a later one: put the steps in growing order",
+    ),
+    "a step for nobody": (
+        {"unifiedRegistry": {"rollout": {"steps": [{"users": []}]}}},
+        "a step needs users, companies or percent: say for whom the flag comes on",
+    ),
+    "no steps": ({"unifiedRegistry": {"rollout": {"steps": []}}}, "spec.unifiedRegistry.rollout.steps"),
+    "an interval without its unit": (
+        {"unifiedRegistry": {"rollout": {"interval": "10", "steps": [{"percent": 1}]}}},
+        "spec.unifiedRegistry.rollout.interval",
+    ),
+    "legacy writes off for some": (
+        {"unifiedRegistry": {"enabled": True, "legacyWrites": False, "rollout": {"steps": [{"percent": 50}]}}},
+        "legacyWrites: false needs the flag to be on for everybody in the end",
+    ),
+    "a Prometheus that is no address": (
+        {
+            "unifiedRegistry": {
+                "rollout": {"steps": [{"percent": 1}], "analysis": {"prometheus": {"url": "prometheus:9090"}}}
+            }
+        },
+        "spec.unifiedRegistry.rollout.analysis.prometheus.url",
+    ),
     "same user twice": ({"unifiedRegistry": {"audience": {"users": ["a", "a"]}}}, "Duplicate value"),
     "auth disabled with a token": (
         {"api": {"auth": {"disabled": True, "tokenSecretRef": {"name": "a", "key": "b"}}}},

@@ -12,7 +12,7 @@ from controller.model.observed import Observed
 from controller.model.rollout import UnifiedRegistry
 from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutPhase, RolloutStatus
 from controller.plan.jobs import plan_jobs, read_job
-from controller.plan.legacy import JobState, LegacySeen, next_legacy, next_legacy_look
+from controller.plan.legacy import Asked, JobState, LegacySeen, next_legacy, next_legacy_look, read_asked
 from controller.plan.rollout import FlagSeen, Requests, enter_rollout, format_time
 from tests.controller.builders import as_seen, build_spec, build_target
 
@@ -235,14 +235,39 @@ def test_the_legacy_registry(
     seen: LegacySeen,
     after: tuple[LegacyState, int, bool],
 ) -> None:
-    legacy = next_legacy(registry, state, flag, seen, NOW, asked=False).legacy
+    legacy = next_legacy(registry, state, flag, seen, NOW, Asked.NOTHING).legacy
     assert (legacy.state, legacy.attempt, legacy.copying) == after
     assert legacy.message or legacy.state in (S.WRITTEN, state.legacy.state)
 
 
 def test_a_person_has_it_verified_again() -> None:
     state = build_state(WANTED, S.DRIFTED)
-    assert next_legacy(WANTED, state, EVERYWHERE, LegacySeen(), NOW, asked=True).legacy.state is S.VERIFYING
+    assert next_legacy(WANTED, state, EVERYWHERE, LegacySeen(), NOW, Asked.PROMOTED).legacy.state is S.VERIFYING
+
+
+@pytest.mark.parametrize("state", [S.STOPPED, S.RESTORING])
+def test_a_person_may_go_back_without_the_copy(state: LegacyState) -> None:
+    kept = build_state(OFF, state, copying=state is S.RESTORING)
+    after = next_legacy(OFF, kept, EVERYWHERE, LegacySeen(known=KNOWN), NOW, Asked.FORCED)
+    assert after.legacy.state is S.WRITTEN
+    assert not plan_jobs(after.legacy)
+
+
+@pytest.mark.parametrize(
+    ("requests", "asked"),
+    [
+        (Requests(), Asked.NOTHING),
+        (Requests(promote="new"), Asked.PROMOTED),
+        (Requests(promote="done"), Asked.NOTHING),
+        (Requests(rollback="new"), Asked.NOTHING),
+        (Requests(rollback="force 1"), Asked.FORCED),
+        (Requests(rollback="force done"), Asked.NOTHING),
+        (Requests(promote="new", rollback="force 1"), Asked.FORCED),
+    ],
+)
+def test_what_has_just_been_asked(requests: Requests, asked: Asked) -> None:
+    handled = {"handled_promote": "done", "handled_rollback": "force done"}
+    assert read_asked(build_state(WANTED).model_copy(update=handled), requests) is asked
 
 
 @pytest.mark.parametrize(
@@ -260,7 +285,7 @@ def test_since_when_it_is_on_for_everybody(
     registry: UnifiedRegistry, whole_for: timedelta | None, flag: FlagSeen, after: datetime | None
 ) -> None:
     state = build_state(registry, whole_for=whole_for)
-    found = next_legacy(registry, state, flag, LegacySeen(), NOW, asked=False).whole_since
+    found = next_legacy(registry, state, flag, LegacySeen(), NOW, Asked.NOTHING).whole_since
     assert found == (format_time(after) if after else None)
 
 
