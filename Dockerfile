@@ -2,13 +2,16 @@
 # It runs as any non-root user on a read-only root file system; only /tmp is written.
 #
 #   docker build -t pinnokio .                        the application
+#   docker build --build-arg EXTRA=ml -t pinnokio-ml .  the same with scikit-learn (some 210 MB), for TASK.start_ml_analysis
 #   docker build --target valkey -t pinnokio-valkey . a Valkey server, where none can be pulled
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS packages
-COPY requirements.lock /build/
+# An extra of pyproject.toml that has a lock file of its own; none by default.
+ARG EXTRA=
+COPY requirements.lock requirements-ml.lock /build/
 RUN python3 -m venv /opt/pinnokio \
-    && /opt/pinnokio/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /build/requirements.lock \
+    && /opt/pinnokio/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r "/build/requirements${EXTRA:+-$EXTRA}.lock" \
     && /opt/pinnokio/bin/pip uninstall -y --quiet pip setuptools \
     && find /opt/pinnokio -name tests -type d -prune -exec rm -rf {} +
 

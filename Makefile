@@ -67,6 +67,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
 lock: install ## Lock the versions anew from pyproject.toml
 	@$(UV_COMPILE) pyproject.toml -o requirements.lock
 	@$(UV_COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(UV_COMPILE) --extra ml -c requirements-dev.lock pyproject.toml -o requirements-ml.lock
 	@$(UV_COMPILE) -c requirements-dev.lock requirements-valkey.in -o requirements-valkey.lock
 	@$(UV_COMPILE) requirements-chroma.in -o requirements-chroma.lock
 

@@ -21,6 +21,17 @@ def test_what_runs_is_locked_as_it_is_tested() -> None:
     """Every version of the image stands in the development lock too."""
     assert pinned("requirements.lock") <= pinned("requirements-dev.lock")
     assert pinned("requirements-valkey.lock") <= pinned("requirements-dev.lock")
+    assert pinned("requirements-ml.lock") <= pinned("requirements-dev.lock")
+
+
+def test_the_image_with_an_extra_is_the_image_and_the_extra() -> None:
+    assert pinned("requirements.lock") < pinned("requirements-ml.lock")
+    more = {package.partition("==")[0] for package in pinned("requirements-ml.lock") - pinned("requirements.lock")}
+    assert "scikit-learn" in more
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "\nARG EXTRA=\n" in dockerfile
+    assert "requirements${EXTRA:+-$EXTRA}.lock" in dockerfile
+    assert "requirements-ml.lock" in (ROOT / ".dockerignore").read_text()
 
 
 def pinned(name: str) -> set[str]:

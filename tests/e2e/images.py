@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.cluster.model import REPOSITORY, BuildRequest, Cluster
 
+# The image without an extra: `requirements-ml.lock` is copied beside, and not installed.
 APP_SOURCES = ("Dockerfile", "requirements.lock", "contract", "service", "controller")
 VALKEY_SOURCES = ("Dockerfile", "requirements-valkey.lock")
 

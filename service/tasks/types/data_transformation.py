@@ -26,4 +26,5 @@ async def transform(context: TaskContext, arguments: Arguments) -> Result:
     try:
         return await run_steps(context, transformation_steps(arguments["source"], arguments["target"]))
     except TransformationError as error:
-        raise TaskFailure(str(error)) from error
+        # The sentence may quote cells.
+        raise TaskFailure(str(error), logged=error.code) from error

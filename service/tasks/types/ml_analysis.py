@@ -25,4 +25,5 @@ async def analyse(context: TaskContext, arguments: Arguments) -> Result:
             await asyncio.to_thread(load_learning)
         return await run_steps(context, ledger_steps(arguments["data"], arguments["model_type"]))
     except LedgerError as error:
-        raise TaskFailure(str(error)) from error
+        # The sentence may quote rows.
+        raise TaskFailure(str(error), logged=error.code) from error
