@@ -15,9 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificate(folder: Path) -> Path:
-    """A self-signed certificate of 127.0.0.1 and `valkey.test`, with its key, in one file. Nobody knows who signed it
-    but who is given it as an authority."""
+def write_certificate(folder: Path, host: str = "127.0.0.1") -> Path:
+    """A self-signed certificate of an address and of `valkey.test`, with its key, in one file.
+
+    Nobody knows who signed it but who is given it as an authority.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "valkey.test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -30,9 +32,7 @@ def write_certificate(folder: Path) -> Path:
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
         .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("valkey.test"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-            ),
+            x509.SubjectAlternativeName([x509.DNSName("valkey.test"), x509.IPAddress(ipaddress.IPv4Address(host))]),
             critical=False,
         )
         .sign(key, hashes.SHA256())
@@ -46,10 +46,10 @@ def write_certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def tls_front(port: int, folder: Path) -> Iterator[int]:
-    """A port that speaks TLS and passes everything on to `port`."""
+def tls_front(port: int, folder: Path, host: str = "127.0.0.1") -> Iterator[int]:
+    """A port of `host` that speaks TLS and passes everything on to `port`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(write_certificate(folder))
+    context.load_cert_chain(write_certificate(folder, host))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="tls-front")
     thread.start()
@@ -78,7 +78,7 @@ def tls_front(port: int, folder: Path) -> Iterator[int]:
         # Aborted transports close their sockets in the loop's next turns.
         await asyncio.sleep(0.05)
 
-    starting = asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    starting = asyncio.start_server(serve, host, 0, ssl=context)
     server = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
     try:
         yield int(server.sockets[0].getsockname()[1])

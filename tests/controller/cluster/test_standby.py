@@ -1,4 +1,7 @@
-"""Two operators on the real API server: one acts, the other stands by and takes over."""
+"""Two operators on the real API server: one acts, the other stands by and takes over.
+
+`make test` has the same on a stand-in (handlers/test_leadership.py), and kills an operator's pod (e2e).
+"""
 
 import signal
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ from controller.plan.leadership import DURATION_S
 from tests.controller.cluster.conftest import grant
 from tests.controller.cluster.operator import Namespace, Operator, build_service, wait_for
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 
 LEASE = "pinnokio-operator"
 START_S = 40.0
@@ -60,7 +63,6 @@ def test_a_second_operator_stands_by_and_takes_over(served: Namespace, operators
     _delete_and_wait(served)
 
 
-@pytest.mark.faults
 def test_an_operator_that_was_killed_is_replaced_when_its_lease_runs_out(
     served: Namespace, operators: list[Operator]
 ) -> None:
