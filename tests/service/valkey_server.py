@@ -14,6 +14,8 @@ from service.settings import Settings, ValkeySettings
 
 ALL_SLOTS = 16_384
 READY_S = 15.0
+# A test that asks a server which hangs fails, and does not hang with it.
+CLIENT_LIMIT_S = 30.0
 
 
 def free_port() -> int:
@@ -72,7 +74,9 @@ class RunningValkey:
 
     def client(self) -> redis.Redis:
         """A synchronous client for the test itself; use it as a context manager."""
-        return redis.Redis(port=self.port, password=self.password)
+        return redis.Redis(
+            port=self.port, password=self.password, socket_connect_timeout=CLIENT_LIMIT_S, socket_timeout=CLIENT_LIMIT_S
+        )
 
     def _take_all_slots(self) -> None:
         deadline = time.monotonic() + READY_S

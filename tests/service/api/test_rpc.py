@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import decimal
+import hmac
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -123,6 +124,25 @@ async def test_token(make_settings: MakeSettings, header: Any, status: int, deta
             response = await api.http.request(method, path, json=body, headers=headers)
             assert response.status_code == status
             assert detail is None or response.json() == {"detail": detail}
+
+
+async def test_the_token_is_compared_in_constant_time(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(sent: bytes, token: bytes) -> bool:
+        compared.append((sent, token))
+        return hmac_compare(sent, token)
+
+    hmac_compare = hmac.compare_digest
+    monkeypatch.setattr("service.api.auth.hmac.compare_digest", compare)
+    async with in_process(make_settings(LISTENERS_SERVICE_TOKEN="right")) as api:
+        for sent, status in (("right", 200), ("righ", 403)):
+            headers = {"Authorization": f"Bearer {sent}"}
+            response = await api.http.post("/rpc", json=envelope("REGISTRY.unregister_session", "s"), headers=headers)
+            assert response.status_code == status
+    assert compared == [(b"right", b"right"), (b"righ", b"right")]
 
 
 async def test_no_token_no_auth(api: Api) -> None:
