@@ -3,6 +3,7 @@
 ServiceError
 ├── InvalidApiVersion    the envelope's api_version is not the one expected
 ├── InvalidArguments     arguments that do not fit the method, an id with `:` or a control character
+│   └── RefusedInput     a document, a table, rows that cannot be worked with; `code` says why for programs
 ├── MethodNotFound       no such public method
 ├── QuotaExceeded        a company's quota is used up; says which, its limit and when to retry
 ├── CallTimeout          the call ran longer than its timeout_ms
@@ -29,6 +30,18 @@ class InvalidApiVersion(ServiceError):
 
 class InvalidArguments(ServiceError):
     """Arguments that do not fit the method."""
+
+
+class RefusedInput(InvalidArguments):
+    """What was sent cannot be worked with; the text says what to change, `code` is a short word for programs."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type["RefusedInput"], tuple[str, str]]:
+        """Both arguments survive pickling (Celery sends errors between processes)."""
+        return (type(self), (self.code, str(self)))
 
 
 class MethodNotFound(ServiceError):

@@ -5,19 +5,20 @@ where they stand (`service.worker.bridge`), while a thread would compute on to i
 renewed by a thread of their own.
 """
 
-from collections.abc import Generator
-
-from service.tasks.declaring import Result, TaskContext
-
-Steps = Generator[tuple[str, int], None, Result]
+from service.domain.errors import RefusedInput
+from service.domain.steps import Steps
+from service.tasks.declaring import Result, TaskContext, TaskFailure
 
 
 async def run_steps(context: TaskContext, steps: Steps) -> Result:
-    """The generator's result. Raises what a step raises."""
+    """The generator's result. Input that a step refuses is the task's failure; any other error is raised."""
     while True:
         try:
             name, percent = next(steps)
         except StopIteration as end:
             result: Result = end.value
             return result
+        except RefusedInput as refusal:
+            # The sentence may quote what was sent.
+            raise TaskFailure(str(refusal), logged=refusal.code) from refusal
         await context.step_done(name, percent)

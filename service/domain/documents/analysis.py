@@ -7,7 +7,7 @@ publish progress, look at a cancellation, or give way to others in between.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.domain.documents.checks import check_fields
@@ -25,6 +25,7 @@ from service.domain.documents.model import (
     Finding,
     Limits,
 )
+from service.domain.steps import Steps, run_to_end
 
 STEPS: tuple[tuple[str, int], ...] = (
     ("preprocessing", 20),
@@ -43,15 +44,7 @@ def analyse(
     limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, Any]:
     """Run all steps; `on_step(step, percent)` is called after each is done. Raises DocumentError."""
-    steps = analysis_steps(document_data, job_id, limits)
-    while True:
-        try:
-            step, percent = next(steps)
-        except StopIteration as end:
-            result: dict[str, Any] = end.value
-            return result
-        if on_step is not None:
-            on_step(step, percent)
+    return run_to_end(analysis_steps(document_data, job_id, limits), on_step)
 
 
 def analysis_steps(
@@ -59,7 +52,7 @@ def analysis_steps(
     job_id: str,
     limits: Limits = DEFAULT_LIMITS,
     clock: Callable[[], float] = time.perf_counter,
-) -> Generator[tuple[str, int], None, dict[str, Any]]:
+) -> Steps:
     """Yield (step, percent) when each step is done; the generator's return value is the result. Raises DocumentError.
 
     The time between yields that the caller takes for itself is not counted in `processing_time_ms`.

@@ -5,12 +5,11 @@ Owns the shape of `document_data` and the bounds on size. Reading the content is
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 
 from service.domain.documents.model import DEFAULT_LIMITS, Document, DocumentError, Kind, Limits
+from service.domain.inline_content import decode_base64
 
 WHAT_TO_SEND = 'Send {"content": text} or {"content_base64": data, "mime": "application/pdf"}.'
 
@@ -98,7 +97,7 @@ def _read_payload(document_data: Mapping[str, object], limits: Limits) -> tuple[
         raise DocumentError("invalid_input", f"{name} must be a string, not {type(payload).__name__}. {WHAT_TO_SEND}")
     # Before decoding: base64 is 4/3 of the data, text at least a byte per character.
     _check_size(len(payload) * (3 if encoded is not None else 4) // 4, limits)
-    data = _decode_base64(payload) if encoded is not None else payload.encode("utf-8", errors="replace")
+    data = decode_base64(payload, DocumentError) if encoded is not None else payload.encode("utf-8", errors="replace")
     _check_size(len(data), limits)
     return data, encoded is None
 
@@ -107,15 +106,6 @@ def _check_size(size: int, limits: Limits) -> None:
     if size > limits.document_bytes:
         limit_mb = limits.document_bytes / (1024 * 1024)
         raise DocumentError("too_large", f"The document is larger than {limit_mb:.0f} MB.")
-
-
-def _decode_base64(encoded: str) -> bytes:
-    # A data URL's head and line breaks are what browsers and MIME tools add; anything else is a mistake.
-    body = re.sub(r"^data:[^,]{0,200},", "", encoded)
-    try:
-        return base64.b64decode(re.sub(r"\s+", "", body), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise DocumentError("invalid_base64", f"content_base64 is not valid base64: {error}.") from None
 
 
 def _read_mime(document_data: Mapping[str, object]) -> str:

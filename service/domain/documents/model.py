@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from service.domain.errors import RefusedInput
+
 Source = Literal["factur-x", "text"]
 Severity = Literal["error", "warning", "info"]
 Kind = Literal["pdf", "xml", "html", "text"]
@@ -31,16 +33,8 @@ FIELD_NAMES = (
 )
 
 
-class DocumentError(Exception):
+class DocumentError(RefusedInput):
     """A document that cannot be analysed; the text says why and what to send instead."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-    def __reduce__(self) -> tuple[type[DocumentError], tuple[str, str]]:
-        """Both arguments survive pickling (Celery sends errors between processes)."""
-        return (DocumentError, (self.code, str(self)))
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any, Final
 
 from service.domain.ledger.anomaly import anomaly_steps
 from service.domain.ledger.forecast import forecast_steps
 from service.domain.ledger.intake import check_data, parse_ledger
 from service.domain.ledger.model import DEFAULT_LIMITS, LedgerError, Limits
+from service.domain.steps import Steps, run_to_end
 
 MODEL_TYPES: Final = ("anomaly", "forecast")
 
 
 def analyse_ledger(data: object, model_type: object, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
     """Run all steps. Raises LedgerError."""
-    steps = ledger_steps(data, model_type, limits)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: dict[str, Any] = end.value
-            return result
+    return run_to_end(ledger_steps(data, model_type, limits))
 
 
-def ledger_steps(
-    data: object, model_type: object, limits: Limits = DEFAULT_LIMITS
-) -> Generator[tuple[str, int], None, dict[str, Any]]:
+def ledger_steps(data: object, model_type: object, limits: Limits = DEFAULT_LIMITS) -> Steps:
     """Yield (step, percent) when each step is done; the return value is the result. Raises LedgerError.
 
     Result: `{analysis_complete, model_type, rows_read, rows_used, rows_rejected: [{row, problem}]}` and what

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from service.domain.ledger.learning import Learning, load_learning
 from service.domain.ledger.model import DEFAULT_LIMITS, Entry, Finding, Ledger, Limits
 from service.domain.ledger.signs import ALONE_ENOUGH, Habit, Sign, Surroundings, read_signs, read_surroundings
+from service.domain.steps import Steps
 
 _TREES: Final = 100
 # The size of samples that the forest's authors found enough for any data.
@@ -26,7 +27,7 @@ _FEWEST_FOR_FOREST: Final = 50
 _FOREST_EVEN: Final = 0.6
 
 
-def anomaly_steps(ledger: Ledger, limits: Limits = DEFAULT_LIMITS) -> Generator[tuple[str, int], None, dict[str, Any]]:
+def anomaly_steps(ledger: Ledger, limits: Limits = DEFAULT_LIMITS) -> Steps:
     """Yield (step, percent); the return value is the analysis. Raises LedgerError `ml_missing`.
 
     `{method, threshold, anomalies: [{row, date, amount, account, counterparty, text, score, reasons: [{code, message,

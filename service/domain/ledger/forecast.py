@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from service.domain.ledger.backtest import Choice, choose_method, interval_factor, spread_by_month
 from service.domain.ledger.model import DEFAULT_LIMITS, Entry, Finding, Ledger, LedgerError, Limits, format_money
+from service.domain.steps import Steps
 
 _FEWEST_MONTHS: Final = 3
 _HISTORY_SHOWN: Final = 36
@@ -29,7 +30,7 @@ class Series:
     amounts: tuple[float, ...]
 
 
-def forecast_steps(ledger: Ledger, limits: Limits = DEFAULT_LIMITS) -> Generator[tuple[str, int], None, dict[str, Any]]:
+def forecast_steps(ledger: Ledger, limits: Limits = DEFAULT_LIMITS) -> Steps:
     """Yield (step, percent); the return value is the analysis. Raises LedgerError `no_rows`.
 
     `{months_ahead, confidence, series: [{account, history: [{month, amount}], method, why, backtest: {months,

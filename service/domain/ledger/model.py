@@ -12,19 +12,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from service.domain.errors import InvalidArguments
+from service.domain.errors import RefusedInput
 
 
-class LedgerError(InvalidArguments):
+class LedgerError(RefusedInput):
     """Rows that cannot be analysed; the text says what to change."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-    def __reduce__(self) -> tuple[type[LedgerError], tuple[str, str]]:
-        """Both arguments survive pickling."""
-        return (LedgerError, (self.code, str(self)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, Final
 
 from service.domain.reports.conversations import build_conversations
@@ -13,6 +13,7 @@ from service.domain.reports.storage import build_storage
 from service.domain.reports.tables import write_csv, write_json
 from service.domain.reports.tasks import build_tasks
 from service.domain.reports.usage import build_usage
+from service.domain.steps import Steps, run_to_end
 
 _BUILDERS: Final[dict[str, Callable[[CompanyFigures], Report]]] = {
     "usage": build_usage,
@@ -36,7 +37,7 @@ def build_report(report_type: object, figures: CompanyFigures) -> Report:
     return _BUILDERS[check_report_type(report_type)](figures)
 
 
-def report_steps(report_type: object, figures: CompanyFigures) -> Generator[tuple[str, int], None, dict[str, Any]]:
+def report_steps(report_type: object, figures: CompanyFigures) -> Steps:
     """Yield (step, percent) when each step is done; the return value is the result. Raises ReportError.
 
     The percentages leave the first 40 to the gathering of figures, which is the caller's. Result:
@@ -62,10 +63,4 @@ def report_steps(report_type: object, figures: CompanyFigures) -> Generator[tupl
 
 def generate_report(report_type: object, figures: CompanyFigures) -> dict[str, Any]:
     """Run all steps. Raises ReportError."""
-    steps = report_steps(report_type, figures)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: dict[str, Any] = end.value
-            return result
+    return run_to_end(report_steps(report_type, figures))

@@ -12,22 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from service.domain.errors import InvalidArguments
+from service.domain.errors import RefusedInput
 
 Unit = Literal["text", "count", "bytes", "seconds", "percent", "tokens", "time"]
 Value = str | int | float | datetime | None
 
 
-class ReportError(InvalidArguments):
+class ReportError(RefusedInput):
     """A report that cannot be made; the text says what to ask for instead."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-    def __reduce__(self) -> tuple[type[ReportError], tuple[str, str]]:
-        """Both arguments survive pickling."""
-        return (ReportError, (self.code, str(self)))
 
 
 @dataclass(frozen=True, slots=True)

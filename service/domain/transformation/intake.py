@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from service.domain.inline_content import decode_base64
 from service.domain.transformation.model import (
     DEFAULT_LIMITS,
     FORMATS,
@@ -117,7 +118,7 @@ def _content(fields: Mapping[str, Any], limits: Limits) -> bytes | str | list[An
         return payload
     # Before decoding: base64 is 4/3 of the data, text at least a byte per character.
     check_size(len(payload) * (3 if is_base64 else 4) // 4, limits)
-    data = _decode_base64(payload) if is_base64 else payload
+    data = decode_base64(payload, TransformationError) if is_base64 else payload
     if not data.strip():
         raise TransformationError("empty", f"The content is empty. {WHAT_TO_SEND}")
     check_size(len(data if isinstance(data, bytes) else _utf8(data)), limits)
@@ -137,15 +138,6 @@ def _is_base64(payload: str) -> bool:
         return bool(base64.b64decode(payload, validate=True))
     except (binascii.Error, ValueError):
         return False
-
-
-def _decode_base64(encoded: str) -> bytes:
-    # A data URL's head and line breaks are what browsers and MIME tools add; anything else is a mistake.
-    body = re.sub(r"^data:[^,]{0,200},", "", encoded)
-    try:
-        return base64.b64decode(re.sub(r"\s+", "", body), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise TransformationError("invalid_base64", f"content_base64 is not valid base64: {error}.") from None
 
 
 def _mapping(name: str, value: object, known: set[str]) -> Mapping[str, Any]:

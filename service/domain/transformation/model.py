@@ -15,7 +15,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-from service.domain.errors import InvalidArguments
+from service.domain.errors import RefusedInput
 
 Format = Literal["csv", "json", "xlsx"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "xlsx")
@@ -23,16 +23,8 @@ FORMATS: tuple[Format, ...] = ("csv", "json", "xlsx")
 Cell = str | int | bool | Decimal | date | list[Any] | dict[str, Any] | None
 
 
-class TransformationError(InvalidArguments):
+class TransformationError(RefusedInput):
     """The source cannot be read, or the target is not to be had; the text says what to change."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-    def __reduce__(self) -> tuple[type[TransformationError], tuple[str, str]]:
-        """Both arguments survive pickling."""
-        return (TransformationError, (self.code, str(self)))
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
+from service.domain.steps import Steps, run_to_end
 from service.domain.transformation.csv_format import read_csv, write_csv
 from service.domain.transformation.intake import check_source, parse_source, parse_target
 from service.domain.transformation.json_format import read_json, write_json
@@ -29,18 +30,10 @@ STEPS: Final = (("reading", 40), ("mapping", 60), ("writing", 90), ("final_proce
 
 def transform(source: object, target: object, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
     """Run all steps. Raises TransformationError."""
-    steps = transformation_steps(source, target, limits)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: dict[str, Any] = end.value
-            return result
+    return run_to_end(transformation_steps(source, target, limits))
 
 
-def transformation_steps(
-    source: object, target: object, limits: Limits = DEFAULT_LIMITS
-) -> Generator[tuple[str, int], None, dict[str, Any]]:
+def transformation_steps(source: object, target: object, limits: Limits = DEFAULT_LIMITS) -> Steps:
     """Yield (step, percent) when each step is done; the return value is the result. Raises TransformationError.
 
     Result: `{transformation_complete, format, mime, encoding, content | content_base64, columns: [{name, type}],

@@ -5,8 +5,8 @@ from typing import Any
 from contract.queues import DATA_TRANSFORMATION
 from service.domain.ids import Id
 from service.domain.progress import leaving_out
-from service.domain.transformation import TransformationError, check_request, transformation_steps
-from service.tasks.declaring import Arguments, Result, Start, TaskContext, TaskFailure, task_type
+from service.domain.transformation import check_request, transformation_steps
+from service.tasks.declaring import Arguments, Result, Start, TaskContext, task_type
 from service.tasks.stepping import run_steps
 
 
@@ -23,8 +23,4 @@ def start(user_id: Id, source: Any, target: Any) -> Start:
     notices=leaving_out("content", "content_base64"),
 )
 async def transform(context: TaskContext, arguments: Arguments) -> Result:
-    try:
-        return await run_steps(context, transformation_steps(arguments["source"], arguments["target"]))
-    except TransformationError as error:
-        # The sentence may quote cells.
-        raise TaskFailure(str(error), logged=error.code) from error
+    return await run_steps(context, transformation_steps(arguments["source"], arguments["target"]))

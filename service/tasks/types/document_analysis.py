@@ -5,7 +5,7 @@ from typing import Any
 from contract.queues import DOCUMENT_ANALYSIS
 from service.domain.ids import Id
 from service.domain.tasks import check_job_id
-from service.tasks.declaring import Arguments, Result, Start, TaskContext, TaskFailure, task_type
+from service.tasks.declaring import Arguments, Result, Start, TaskContext, task_type
 from service.tasks.stepping import run_steps
 
 
@@ -27,9 +27,6 @@ def start(user_id: Id, document_data: dict[str, Any], job_id: str) -> Start:
 )
 async def analyse(context: TaskContext, arguments: Arguments) -> Result:
     # Not at the top: workers of other queues, and the API, have no use for pypdf and its third of a worker's memory.
-    from service.domain.documents import DocumentError, analysis_steps
+    from service.domain.documents import analysis_steps
 
-    try:
-        return await run_steps(context, analysis_steps(arguments["document_data"], arguments["job_id"]))
-    except DocumentError as error:
-        raise TaskFailure(str(error)) from error
+    return await run_steps(context, analysis_steps(arguments["document_data"], arguments["job_id"]))
