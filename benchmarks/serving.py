@@ -11,7 +11,7 @@ from typing import Final
 
 START_S: Final = 20.0
 API_PORT: Final = 18_090
-VALKEY_PORT: Final = 18_379
+VALKEY_PORT: Final = int(os.environ.get("BENCH_VALKEY_PORT", "18379"))
 
 
 @contextmanager

@@ -41,7 +41,6 @@ from service.store.idempotency import IdempotencyStore
 from service.store.lane import Lane
 from service.store.legacy import LegacyRegistry
 from service.store.limits import Limits
-from service.store.queue import TaskQueue
 from service.store.tasks import TaskStore
 from service.store.unified import UnifiedRegistry
 from service.tasks.declaring import load_task_types
@@ -57,7 +56,6 @@ class Services:
         self.lane = Lane(settings.valkey)
         self.flag = FlagSource(self.valkey, settings)
         self.relay = Relay(self.valkey, settings)
-        self.queue = TaskQueue(settings)
         self.gateways = Gateways.open(settings)
         self.limits = Limits(self.valkey, lambda: self.flag.document.quotas, lambda: self.listeners.quotas)
         self.dispatcher = self._dispatcher(settings)
@@ -75,7 +73,7 @@ class Services:
         self.companies = UserCompanies(unified, lambda: self.listeners.companies)
         dual = DualWrite(self.flag, unified, self.companies)
         load_task_types()
-        task_services = TaskServices.over(settings, self.valkey, lane, self.queue, self.gateways, self.limits)
+        task_services = TaskServices.over(settings, self.valkey, lane, self.gateways, self.limits)
         starter = TaskStarter(task_services, self.flag, dual)
         own: dict[str, object] = {
             "REGISTRY": RegistryNamespace(lane, legacy, unified, dual, scan=scan),
@@ -100,7 +98,6 @@ class Services:
         await self.listeners.stop()
         await self.relay.stop()
         await self.flag.stop()
-        await self.queue.close()
         self.dispatcher.close()
         await self.gateways.close()
         await self.lane.close()

@@ -17,6 +17,7 @@ from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import QUEUED, NewTask
 from service.metrics import TASKS_STARTED
 from service.rpc.dual_write import DualWrite
+from service.store.batches import together
 from service.store.client import VALKEY_FAULTS
 from service.store.flag import FlagSource
 from service.store.tasks import Claim
@@ -55,7 +56,7 @@ class TaskStarter:
     """Starts tasks of any type."""
 
     def __init__(self, services: Services, flag: FlagSource, dual: DualWrite) -> None:
-        self._valkey = services.valkey
+        self._quick = services.quick
         self._settings = services.settings
         self._tasks = services.tasks
         self._payloads = services.payloads
@@ -135,11 +136,14 @@ class TaskStarter:
         return NeverRan(_refusal(request, str(refusal)), retry_after_ms=refusal.retry_ms)
 
     async def _queue_claimed(self, task: NewTask, claim: Claim, request: StartRequest) -> None:
-        pipeline = self._valkey.pipeline(transaction=False)
+        """The message last: whoever takes it finds the rest."""
+        pipeline = self._quick.pipeline(transaction=False)
         self._payloads.add_write(pipeline, task.task_id, claim.run, request.arguments)
         self._quotas.add_confirm(pipeline, task)
-        await pipeline.execute()
-        await self._unified.add_active_task(task.user_id, task.company_id, task.task_id, request.conversation_id)
+        await together(
+            pipeline.execute(),
+            self._unified.add_active_task(task.user_id, task.company_id, task.task_id, request.conversation_id),
+        )
         await self._queue.enqueue(
             task.task_type,
             task.queue,

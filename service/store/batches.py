@@ -1,5 +1,7 @@
-"""Sends many commands over the lane in batches, and raises the first error among their answers."""
+"""Many commands over the lane: in batches, or from several callers in one write; the first error is raised."""
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from service.store.lane import Command, Lane
@@ -17,3 +19,10 @@ async def run_batches(lane: Lane, commands: list[Command]) -> list[Any]:
         if isinstance(answer, Exception):
             raise answer
     return answers
+
+
+async def together(*work: Awaitable[Any]) -> None:
+    """Awaits all of it, which then leaves in one write, and raises the first fault when all has ended."""
+    for answer in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer

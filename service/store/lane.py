@@ -30,7 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.settings import ValkeySettings
 from service.store.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, tls_context
-from service.store.scripts import Script
+from service.store.scripts import KNOWN, Script
 
 Command = Sequence[str | bytes | int | float]
 
@@ -134,6 +134,10 @@ class Lane:
         except OSError as fault:
             raise RedisConnectionError("Valkey cannot be reached") from fault
         await self._greet(wire)
+        # Nobody waits for these: what is asked next stands behind them. A script that had to be sent a second time
+        # would run after what stands behind it.
+        loading = wire.send([("SCRIPT", "LOAD", script) for script in KNOWN.values()])
+        loading.add_done_callback(lambda done: done.cancelled() or done.exception())
         return wire
 
     async def _greet(self, wire: "_Wire") -> None:
@@ -143,8 +147,6 @@ class Lane:
             greetings.append(("AUTH", self._settings.password))
         if self._settings.db:
             greetings.append(("SELECT", self._settings.db))
-        if not greetings:
-            return
         for answer in await wire.send(greetings):
             if isinstance(answer, RedisError):
                 await wire.close()

@@ -35,6 +35,10 @@ class PayloadStore:
     async def delete(self, task_id: str, run: int) -> None:
         await self._valkey.eval(_DELETE, 1, keys.task_payload(task_id), str(run))
 
+    def add_delete(self, pipeline: Pipeline, task_id: str, run: int) -> None:
+        """Adds the deletion to `pipeline`."""
+        pipeline.eval(_DELETE, 1, keys.task_payload(task_id), str(run))
+
 
 def parse(answer: list[bytes | None], run: int) -> dict[str, Any] | None:
     """The arguments of `run`; None where they are gone or another run's."""

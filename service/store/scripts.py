@@ -1,6 +1,7 @@
 """Reads the Lua scripts that stand beside this package, one file a script.
 
-The lane (`service.store.lane`) sends a script's digest in its place, and the text to a server that does not know it.
+The lane (`service.store.lane`) makes them known when it connects, sends a script's digest in its place, and the text to
+a server that has forgotten it.
 Pipelines of redis-py send the text: no answer "NOSCRIPT" in their middle after Valkey was restarted.
 """
 
@@ -22,6 +23,12 @@ class Script(str):
         return made
 
 
+# Those that this process has read, by name.
+KNOWN: dict[str, Script] = {}
+
+
 def script(name: str) -> Script:
     """Text of `lua/{name}.lua`."""
-    return Script((files("service.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+    if name not in KNOWN:
+        KNOWN[name] = Script((files("service.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+    return KNOWN[name]

@@ -17,6 +17,7 @@ import structlog
 from service.domain.events import Event
 from service.domain.progress import Report
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
+from service.store.batches import together
 from service.store.client import VALKEY_FAULTS
 from service.store.tasks import Fence, ended_fields
 from service.tasks.declaring import notices_of
@@ -103,7 +104,6 @@ async def end_run(services: Services, entry: TaskEntry, fence: Fence, ending: En
         return False
     tries = itertools.count()
     await patiently(lambda: _announce(services, entry, fence, ending, is_again=next(tries) > 0))
-    await patiently(lambda: _tidy_up(services, entry, fence))
     log.info("task_ended", status=ending.status, error=ending.logged or ending.error, duration_s=ending.duration_s)
     return True
 
@@ -117,25 +117,26 @@ async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
     result = outcome.result if outcome else None
     ending = Ending(entry.current_step, result=result, error=entry.error, is_cancelled=entry.status == CANCELLED)
     await patiently(lambda: _announce(services, entry, fence, ending, is_again=True))
-    await patiently(lambda: _tidy_up(services, entry, fence))
     log.info("task_end_told_late", status=entry.status)
 
 
 async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: Ending, *, is_again: bool) -> None:
-    """Publishes the events and notes that they were, in one round trip. `is_again`: those that were not already."""
+    """Publishes the events, notes that they were, and drops what is no longer needed, in one round trip.
+
+    `is_again`: publishes those that were not already.
+    """
     report = Report(entry.task_id, ending.status, ending.step, ending.percent, ending.data)
     now = datetime.now(UTC)
-    pipeline = services.valkey.pipeline(transaction=False)
+    pipeline = services.quick.pipeline(transaction=False)
     for number, (event_type, payload) in enumerate(notices_of(entry.task_type)(report)):
         name = f"end:{entry.task_id}:{fence.run}:{number}"
         services.events.add_publish(pipeline, Event(event_type, entry.user_id, payload, now), name, is_again=is_again)
     services.tasks.add_announced(pipeline, fence)
     if ending.status == COMPLETED and ending.duration_s is not None:
         services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)
-    await pipeline.execute()
-
-
-async def _tidy_up(services: Services, entry: TaskEntry, fence: Fence) -> None:
-    await services.payloads.delete(fence.task_id, fence.run)
-    await services.quotas.release(entry)
-    await services.unified.remove_active_task(entry.user_id, entry.company_id, entry.task_id, has_ended=True)
+    services.payloads.add_delete(pipeline, fence.task_id, fence.run)
+    await together(
+        pipeline.execute(),
+        services.quotas.release(entry),
+        services.unified.remove_active_task(entry.user_id, entry.company_id, entry.task_id, has_ended=True),
+    )

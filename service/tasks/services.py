@@ -15,6 +15,7 @@ from service.store.client import Valkey, connect
 from service.store.conversations import ConversationStore
 from service.store.events import EventStore
 from service.store.lane import Lane
+from service.store.lane_client import LaneClient
 from service.store.limits import Limits
 from service.store.payloads import PayloadStore
 from service.store.queue import TaskQueue
@@ -61,6 +62,8 @@ class Services:
     worker_id: str
     valkey: Valkey
     lane: Lane
+    # The lane again, as redis-py's client: for what comes with every task.
+    quick: Valkey
     tasks: TaskStore
     payloads: PayloadStore
     checkpoints: CheckpointStore
@@ -78,7 +81,7 @@ class Services:
     def open(cls, settings: Settings) -> "Services":
         """Connects at the first command, in the event loop that runs it. Who opens them closes them."""
         valkey = connect(settings.valkey, max_connections=CONNECTIONS)
-        return cls.over(settings, valkey, Lane(settings.valkey), TaskQueue(settings), Gateways.open(settings))
+        return cls.over(settings, valkey, Lane(settings.valkey), Gateways.open(settings))
 
     @classmethod
     def over(
@@ -86,34 +89,34 @@ class Services:
         settings: Settings,
         valkey: Valkey,
         lane: Lane,
-        queue: TaskQueue,
         gateways: Gateways,
         limits: Limits | None = None,
     ) -> "Services":
         """Stores over clients that somebody else closes. `limits` None: as Valkey has them."""
         limits = limits or Limits(valkey)
         storage = StorageStore(valkey, limits)
+        quick = LaneClient(lane)
         return cls(
             settings=settings,
             worker_id=f"{worker_name(settings)}:{os.getpid()}",
             valkey=valkey,
             lane=lane,
-            tasks=TaskStore(valkey),
-            payloads=PayloadStore(valkey),
+            quick=quick,
+            tasks=TaskStore(quick),
+            payloads=PayloadStore(quick),
             checkpoints=CheckpointStore(valkey),
-            events=EventStore(valkey, settings),
+            events=EventStore(quick, settings),
             unified=UnifiedRegistry(lane),
             limits=limits,
             quotas=QuotaStore(lane, limits, storage),
             storage=storage,
             conversations=ConversationStore(valkey),
             recovery=RecoveryStore(valkey, settings.celery_key_prefix),
-            queue=queue,
+            queue=TaskQueue(settings, lane),
             gateways=gateways,
         )
 
     async def close(self) -> None:
-        await self.queue.close()
         await self.gateways.close()
         await self.lane.close()
         await self.valkey.aclose()

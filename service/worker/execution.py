@@ -81,7 +81,7 @@ async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> str
 
 async def _take_up(kind: TaskKind, task_id: str, run: int, services: Services, holder: str) -> _Taken:
     """Takes the run up and reads what it needs, in one round trip."""
-    pipeline = services.valkey.pipeline(transaction=False)
+    pipeline = services.quick.pipeline(transaction=False)
     fields = {"worker_id": services.worker_id, "started_at": datetime.now(UTC).isoformat()}
     services.tasks.add_begin(pipeline, task_id, run, kind.max_duration_s, fields, holder=holder)
     services.tasks.add_read(pipeline, task_id)
@@ -203,7 +203,7 @@ class Run:
 
     async def _write_and_publish(self, fields: Mapping[str, str], *events: Event) -> bool:
         """In one round trip; whether the run is still this attempt's."""
-        pipeline = self._services.valkey.pipeline(transaction=False)
+        pipeline = self._services.quick.pipeline(transaction=False)
         self._services.tasks.add_write(pipeline, self.fence, fields)
         for event in events:
             self._services.events.add_publish(pipeline, event)

@@ -29,9 +29,9 @@ class LeaseKeeper:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._changed = threading.Condition()
+        self._letting_go = threading.Lock()
         self._held: tuple[Fence, Stop, float] | None = None
-        self._is_closed = False
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def hold(self, fence: Fence, stop: Stop, at_most_s: float) -> None:
@@ -42,30 +42,22 @@ class LeaseKeeper:
         if not self._thread.is_alive():
             # Only now: before the fork there is no thread, and a process that never works needs none.
             self._thread.start()
-        with self._changed:
-            self._held = (fence, stop, time.monotonic() + at_most_s)
-            self._changed.notify()
+        self._held = (fence, stop, time.monotonic() + at_most_s)
 
     def let_go(self) -> None:
-        with self._changed:
+        with self._letting_go:
             self._held = None
 
     def close(self) -> None:
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify()
+        self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
         with connect_plainly(self._settings) as valkey:
-            while True:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._held is not None or self._is_closed)
-                    self._changed.wait_for(lambda: self._is_closed, timeout=RENEW_S)
-                    held = self._held
-                if self._is_closed:
-                    return
+            # By its own clock: waking it for each task would cost as much as a round trip, and most end sooner.
+            while not self._closed.wait(RENEW_S):
+                held = self._held
                 if held is not None and time.monotonic() < held[2]:
                     self._renew(valkey, *held[:2])
 
@@ -77,7 +69,7 @@ class LeaseKeeper:
             return
         if answer == "ours":
             return
-        with self._changed:
+        with self._letting_go:
             # Whoever let go meanwhile has ended, and its end is not to be stopped.
             if self._held is not None and self._held[0] == fence:
                 stop(answer == "cancel")

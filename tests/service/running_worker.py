@@ -20,7 +20,6 @@ from service.settings import Settings
 from service.store.client import Valkey, connect
 from service.store.flag import FlagSource
 from service.store.lane import Lane
-from service.store.queue import TaskQueue
 from service.tasks.declaring import load_task_types
 from service.tasks.services import Gateways, Services
 from tests.service.valkey_server import RunningValkey, settings_for
@@ -101,11 +100,10 @@ class User:
         self.valkey = valkey
         self.settings = settings
         self.lane = Lane(settings.valkey)
-        self.queue = TaskQueue(settings)
         self.gateways = Gateways.open(settings)
         self.flag = FlagSource(valkey, settings)
-        self.services = Services.over(settings, valkey, self.lane, self.queue, self.gateways)
-        self.tasks = self.services.tasks
+        self.services = Services.over(settings, valkey, self.lane, self.gateways)
+        self.queue, self.tasks = self.services.queue, self.services.tasks
         load_task_types()
         unified = self.services.unified
         dual = DualWrite(self.flag, unified, UserCompanies(unified))
@@ -138,7 +136,6 @@ class User:
 
     async def close(self) -> None:
         await self.channel.aclose()  # type: ignore[no-untyped-call]
-        await self.queue.close()
         await self.gateways.close()
         await self.lane.close()
 

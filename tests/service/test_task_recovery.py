@@ -108,7 +108,11 @@ async def test_a_task_that_takes_its_process_down_three_times_is_set_aside(user:
     # Its message is gone too, and the next task runs.
     await user.start("test_fail", "after-poison")
     await user.events_until_end("after-poison")
-    assert await waiting(user) == 0
+
+    async def is_empty() -> bool:
+        return await waiting(user) == 0
+
+    await eventually(is_empty)
 
 
 async def test_a_message_that_the_broker_lost_is_queued_again_and_others_are_not(user: User) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from service.settings import Settings, ValkeySettings
 from service.store.broker import broker_configuration, broker_url
+from service.store.lane import Lane
 from tests.service.running_worker import listening_user, running_worker
 from tests.service.tls_front import tls_front
 from tests.service.valkey_server import RunningValkey, running_valkey, settings_for
@@ -62,9 +63,10 @@ async def test_a_certificate_that_cannot_be_verified_is_refused(locked_valkey: R
         async with listening_user("u1", locked_valkey) as user:
             verified = {"LISTENERS_REDIS_PORT": str(port), "LISTENERS_REDIS_TLS": "true"}
             settings = settings_for(locked_valkey.settings, **verified, UNIFIED_REGISTRY_ENABLED="true")
-            user.queue._settings = settings
+            user.queue._lane = Lane(settings.valkey)
             answer = await user.rpc.start_document_analysis("u1", {"content": "Total: 12.00 EUR"}, "job1")
             assert answer["success"] is False
+            await user.queue._lane.close()
 
 
 @pytest.mark.parametrize(
