@@ -139,7 +139,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/version", health.version, methods=["GET"]),
         Route("/debug", health.debug, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
-        Route("/openapi.json", openapi_route(settings), methods=["GET"]),
+        Route("/openapi.json", openapi_route(settings, services.dispatcher.methods), methods=["GET"]),
         WebSocketRoute("/ws", websocket_route),
     ]
     handlers = {404: _not_found, 405: _not_allowed}

@@ -1,6 +1,7 @@
 """GET /openapi.json: what the HTTP side takes and answers; the shapes of /rpc are made of the contract's own types."""
 
-from collections.abc import Awaitable, Callable
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -8,14 +9,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from contract.rpc import RpcRequest, RpcResponse
+from service.api.openapi_methods import describe_methods
+from service.rpc.binding import Method
 from service.settings import Settings
 
 _REF: Final = "#/components/schemas/{name}"
 
 
-def build_openapi(version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+def build_openapi(version: str, methods: Mapping[str, Method]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document; the methods of /rpc stand in its `x-rpc-methods`."""
     _, shapes = msgspec.json.schema_components([RpcRequest, RpcResponse], ref_template=_REF)
+    described, shared = describe_methods(methods, _REF)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -24,7 +28,7 @@ def build_openapi(version: str) -> dict[str, Any]:
             "description": "One RPC endpoint, health checks, figures. Events come by WebSocket on /ws.",
         },
         "paths": {
-            "/rpc": {"post": _rpc()},
+            "/rpc": {"post": _rpc() | {"x-rpc-methods": described}},
             "/healthz": {"get": _simple("Alive, and whether Valkey answers.")},
             "/readyz": {"get": _simple("Ready: Valkey answers.", {"503": _json("Valkey does not answer.")})},
             "/version": {"get": _simple("The version.")},
@@ -37,17 +41,19 @@ def build_openapi(version: str) -> dict[str, Any]:
             },
         },
         "components": {
-            "schemas": {**shapes, **_refusal_shapes()},
+            "schemas": {**shapes, **shared, **_refusal_shapes()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def openapi_route(settings: Settings) -> Callable[[Request], Awaitable[Response]]:
-    document = build_openapi(settings.version)
+def openapi_route(settings: Settings, methods: Mapping[str, Method]) -> Callable[[Request], Awaitable[Response]]:
+    @functools.cache
+    def document() -> dict[str, Any]:
+        return build_openapi(settings.version, methods)
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(document)
+        return JSONResponse(document())
 
     return openapi
 

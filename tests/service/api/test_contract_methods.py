@@ -4,6 +4,7 @@ the keys of each answer, as a client written against today's service reads them.
 import inspect
 from typing import Any, Final
 
+import jsonschema
 import pytest
 
 from tests.service.application import Api
@@ -129,6 +130,23 @@ async def test_arguments_and_their_defaults(api: Api) -> None:
         # What is added beside them stands behind them, and may be left out.
         assert list(found[name].items())[: len(arguments)] == list(arguments.items()), name
         assert all(default is not _NONE for default in list(found[name].values())[len(arguments) :]), name
+
+
+async def test_the_openapi_document_declares_each_method(api: Api) -> None:
+    document = (await api.http.get("/openapi.json")).json()
+    described = document["paths"]["/rpc"]["post"]["x-rpc-methods"]
+    assert set(described) == set(_methods(api))
+    for name, arguments in ARGUMENTS.items():
+        assert described[name]["summary"], name
+        declared = described[name]["arguments"]
+        assert list(declared["properties"])[: len(arguments)] == list(arguments), name
+        assert declared["required"] == [one for one, default in arguments.items() if default is _NONE], name
+        defaults = {one: schema["default"] for one, schema in declared["properties"].items() if "default" in schema}
+        assert defaults.items() >= {one: of for one, of in arguments.items() if of is not _NONE}.items(), name
+        # An example of each fits its schema.
+        for one, schema in declared["properties"].items():
+            if one in arguments:
+                jsonschema.validate(VALUES[one], {**schema, "components": document["components"]})
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))

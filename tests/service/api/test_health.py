@@ -74,7 +74,7 @@ async def test_metrics(api: Api) -> None:
 
 @pytest.mark.parametrize("shape", [RpcRequest, RpcResponse])
 def test_openapi_declares_every_field_of_rpc(shape: type[msgspec.Struct]) -> None:
-    schemas = build_openapi("1")["components"]["schemas"]
+    schemas = build_openapi("1", {})["components"]["schemas"]
     fields = msgspec.structs.fields(shape)
     assert set(schemas[shape.__name__]["properties"]) == {field.encode_name for field in fields}
     assert set(schemas[shape.__name__].get("required", [])) == {field.encode_name for field in fields if field.required}
