@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Leadership:
-    """One Lease. `changed` hears whether it is held."""
+    """One Lease. `changed` hears whether it is held; nothing as long as that is not known."""
 
     def __init__(
         self,
@@ -56,9 +56,10 @@ class Leadership:
     async def wait(self) -> None:
         """Returns once it is held."""
         is_told = False
-        while not await self._try():
-            if not is_told:
+        while (verdict := await self._try()) is not Verdict.TAKE:
+            if verdict is Verdict.WAIT and not is_told:
                 log.info("another operator holds the lease %s/%s: standing by", self._namespace, self._name)
+                self._changed(False)
                 is_told = True
             await asyncio.sleep(LOOK_EVERY_S)
         log.info("holds the lease %s/%s", self._namespace, self._name)
@@ -98,20 +99,21 @@ class Leadership:
         except OperatorError as error:
             log.info("lease not given back, it runs out: %s", error)
 
-    async def _try(self) -> bool:
+    async def _try(self) -> Verdict | None:
+        """TAKE: it is held now; WAIT: another holds it; None: not known."""
         try:
             seen = await self._look()
             verdict = plan_claim(self._me, seen)
             if verdict is Verdict.WAIT:
-                return False
+                return verdict
             await self._write(seen.lease)
         except ApiConflict:
             # Someone was quicker.
-            return False
+            return None
         except OperatorError as error:
             log.warning("lease %s/%s cannot be had: %s", self._namespace, self._name, error)
-            return False
-        return True
+            return None
+        return Verdict.TAKE
 
     async def _look(self) -> Watched:
         lease = await self._api.get(LEASE, self._namespace, self._name)

@@ -183,16 +183,20 @@ async def run_operator(settings: Settings) -> None:
 
 
 async def _take_turns(settings: Settings, metrics: OperatorMetrics, probes: Probes) -> None:
+    def tell(is_held: bool) -> None:
+        metrics.leader.set(is_held)
+        probes.state = STARTING if is_held else STANDING_BY
+
     api = await KubernetesApi.connect(metrics.count_request)
     leadership = Leadership(
         api,
         settings.lease or "",
         settings.place or "",
         Holder(settings.instance, settings.pod_uid),
-        changed=lambda is_held: metrics.leader.set(is_held),
+        changed=tell,
     )
     try:
-        while await _stand_by(leadership, probes):
+        while await _stand_by(leadership):
             if not await _act(settings, metrics, probes, leadership):
                 return
     finally:
@@ -200,9 +204,8 @@ async def _take_turns(settings: Settings, metrics: OperatorMetrics, probes: Prob
         await api.close()
 
 
-async def _stand_by(leadership: Leadership, probes: Probes) -> bool:
+async def _stand_by(leadership: Leadership) -> bool:
     """Whether the Lease is held; False: a signal came first. kopf hears signals only while it runs."""
-    probes.state = STANDING_BY
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

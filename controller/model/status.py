@@ -34,7 +34,7 @@ class Condition(Model):
 class ComponentStatus(Model):
     """Figures of one part."""
 
-    name: str = Field(description="api, beat or valkey.")
+    name: str = Field(description="api, beat, flower or valkey.")
     desired: Count = Field(description="Pods wanted.")
     ready: Count = Field(description="Pods that are ready.")
     updated: Count = Field(description="Pods that run what the spec says now.")
@@ -96,7 +96,7 @@ class Status(Model):
         json_schema_extra=map_list("type"), description="Ready, Progressing, Degraded, Paused and FlagRollout."
     )
     components: tuple[ComponentStatus, ...] = Field(
-        default=(), json_schema_extra=map_list("name"), description="API, beat and the embedded Valkey."
+        default=(), json_schema_extra=map_list("name"), description="API, beat, Flower and the embedded Valkey."
     )
     queues: tuple[QueueStatus, ...] = Field(
         default=(), json_schema_extra=map_list("name"), description="Queues of the spec."

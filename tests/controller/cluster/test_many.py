@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -31,23 +31,18 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE"})
 _SAMPLE: Final = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<value>\S+)$", re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def valkey() -> Iterator[RunningValkey]:
-    """One for all of them: what matters here is that the operator looks at each service's queues."""
     with running_valkey(cluster=False) as server:
         yield server
-
-
-def _build(name: str, valkey: RunningValkey) -> dict[str, Any]:
-    external = {"host": "127.0.0.1", "port": valkey.port}
-    return build_service(name, valkey={"mode": "external", "external": external})
 
 
 def test_a_service_that_idles_costs_the_api_server_nothing(
     place: Namespace, operator: Operator, valkey: RunningValkey
 ) -> None:
     mine = replace(place, service="quiet")
-    mine.apply(_build(mine.service, valkey))
+    external = {"host": "127.0.0.1", "port": valkey.port}
+    mine.apply(build_service(mine.service, valkey={"mode": "external", "external": external}))
     _wait_until_quiet(place, {"quiet"})
     # Long enough for the look at the flag that comes each 30 s.
     reads, writes = _measure(place.cluster, operator, 35.0)
@@ -55,10 +50,11 @@ def test_a_service_that_idles_costs_the_api_server_nothing(
     mine.kubectl("delete", "psvc", "quiet", "--wait=false")
 
 
-def test_two_hundred_services_on_one_operator(place: Namespace, operator: Operator, valkey: RunningValkey) -> None:
+def test_two_hundred_services_on_one_operator(place: Namespace, operator: Operator) -> None:
+    """Each has an embedded Valkey, whose pod cannot be placed: 200 real ones are more than this machine has."""
     names = {f"many{number}" for number in range(MANY)}
     began = time.monotonic()
-    listed = {"apiVersion": "v1", "kind": "List", "items": [_build(name, valkey) for name in sorted(names)]}
+    listed = {"apiVersion": "v1", "kind": "List", "items": [build_service(name) for name in sorted(names)]}
     place.kubectl("apply", "-f", "-", stdin=json.dumps(listed))
     _wait_until_quiet(place, names)
     made_s = time.monotonic() - began

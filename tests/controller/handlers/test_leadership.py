@@ -85,10 +85,19 @@ async def test_one_acts_and_the_other_takes_over_when_it_ends(bench: Bench) -> N
     await first.wait()
     waiting = asyncio.create_task(second.wait())
     await asyncio.sleep(0.05)
-    assert bench.told == [("a", True)]
+    assert bench.told == [("a", True), ("b", False)]
     await first.release()
     await asyncio.wait_for(waiting, WITHIN_S)
-    assert bench.told == [("a", True), ("a", False), ("b", True)]
+    assert bench.told == [("a", True), ("b", False), ("a", False), ("b", True)]
+
+
+async def test_who_cannot_see_the_lease_does_not_say_that_it_stands_by(bench: Bench) -> None:
+    """It is not ready: a missing right must be seen."""
+    bench.api.is_away = True
+    waiting = asyncio.create_task(bench.operator("a").wait())
+    await asyncio.sleep(0.05)
+    assert bench.told == []
+    waiting.cancel()
 
 
 async def test_a_holder_that_died_is_waited_for_until_its_lease_runs_out(bench: Bench) -> None:
