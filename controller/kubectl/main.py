@@ -25,7 +25,7 @@ _CLEAR: Final = "\033[2J\033[H"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         return int(options.run(Kubectl(_choose_flags(options)), options))
     except PluginError as error:
@@ -192,7 +192,7 @@ def _build_flags() -> argparse.ArgumentParser:
     return parser
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     flags = _build_flags()
     parser = argparse.ArgumentParser(prog="kubectl pinnokio", description=__doc__, parents=[flags])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -213,7 +213,7 @@ def _build_parser() -> argparse.ArgumentParser:
     how_far.add_argument(
         "--force",
         action="store_true",
-        help="do not copy live users into the legacy registry first: they register again",
+        help="without copying live users back first: they register again",
     )
     pausing = add("pause", pause, "hold the rollout at its step")
     resuming = add("resume", resume, "let the rollout go on")
