@@ -134,6 +134,29 @@ async def test_a_killed_workers_computation_goes_on_where_it_was(
     assert [len(request["input"]) for request in openai.requests] == [100, 100, 100, 50]
 
 
+async def test_a_cancelled_computation_keeps_what_it_wrote_and_the_next_one_computes_the_rest(
+    user: User,
+    environ: dict[str, str],
+    valkey_server: RunningValkey,
+    openai: OpenAiServer,
+    vectors: VectorStore,
+    collection: str,
+    tmp_path: Path,
+) -> None:
+    openai.faults.extend([Fault(), Fault(delay_s=600)])
+    with running_worker(valkey_server, tmp_path, **environ):
+        task_id = (await user.rpc.start_vector_computation("u1", texts(250), collection))["task_id"]
+        await eventually(lambda: len(openai.requests) >= 2)
+        assert (await user.rpc.cancel_task(task_id))["success"] is True
+        assert (await user.events_until_end(task_id))[-1]["payload"]["status"] == "cancelled"
+        assert await vectors.count(collection) == 100
+
+        again = await user.rpc.start_vector_computation("u1", texts(250), collection)
+        assert again["task_id"] == task_id
+        last = (await user.events_until_end(task_id))[-1]["payload"]
+    assert counts_of(last["data"]) == (150, 0, 100, 0, 0)
+
+
 class _Dying(Exception):
     """The worker, at this place."""
 
@@ -246,6 +269,15 @@ async def test_over_the_storage_quota_it_fails_and_names_it(user: User, vectors:
     assert await vectors.count(collection) == 100
     sizes = await vectors.read_sizes(collection)
     assert await user.services.storage.read_held("default") == sizes.total_size
+
+
+async def test_where_the_storage_is_full_nothing_is_queued(user: User, collection: str) -> None:
+    await user.valkey.hset(keys.company("default"), "quota:storage_limit_mb", "1")
+    await user.services.storage.spend("default", "others", 2 * 1024**2)
+    answer = await user.rpc.start_vector_computation("u1", texts(2), collection)
+    assert (answer["success"], answer["collection_name"]) == (False, collection)
+    assert "quota storage_limit_mb is used up" in answer["error"]
+    assert "of 1.00 MB" in answer["error"]
 
 
 async def test_the_same_documents_again_are_the_running_task(user: User, collection: str) -> None:
