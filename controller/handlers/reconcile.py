@@ -71,10 +71,12 @@ class Reconciler:
             return await self._tell(service, None, found, FlagState())
         target, flag, rollout = await self._gather(service, service.spec)
         plan = await self._plan(service, target)
-        refusals: Sequence[Refusal] = ()
+        refusals: list[Refusal] = []
         if not service.paused:
-            refusals = await self._apply(service, plan)
+            refusals = await self._apply_group(service, _configuration_of(plan))
+            # Before the rest: a flag that is switched off waits for no Deployment.
             flag = await self.flags.publish(service, target, flag)
+            refusals += await self._apply_rest(service, plan, refusals)
         flag = await self.flags.read_acknowledgements(key, flag)
         found = self._find(service, target, plan, refusals, flag)
         found.rollout = self.rollouts.decide(
@@ -124,20 +126,22 @@ class Reconciler:
         observed = self._observed(service.key).joined(live)
         return plan_children(service.uid, manifests, observed, target.workers.kept)
 
-    async def _apply(self, service: PinnokioService, plan: ChildrenPlan) -> list[Refusal]:
-        """Configuration first, since pods wait for it; then the rest at once; then what is left over goes."""
-        first = [change for change in plan.changes if change.ref.kind in FIRST]
-        rest = [change for change in plan.changes if change not in first]
-        refusals = await self._apply_group(service, first)
-        left = {*plan.taken, *plan.waiting, *(refusal.ref for refusal in refusals)}
+    async def _apply_rest(
+        self, service: PinnokioService, plan: ChildrenPlan, refused: Sequence[Refusal]
+    ) -> list[Refusal]:
+        """What follows configuration, at once; then what is left over goes. `refused`: of the configuration, for which
+        pods wait."""
+        left = {*plan.taken, *plan.waiting, *(refusal.ref for refusal in refused)}
         if any(ref.kind is SECRET for ref in left):
             # Generated values that were not stored are others the next time: pods would restart for ever.
-            return refusals
+            return []
+        configuration = _configuration_of(plan)
+        rest = [change for change in plan.changes if change not in configuration]
         await self.scaler.prepare_removal(self.applier, service.key, plan, self._observed(service.key))
-        refusals += await self._apply_group(service, rest)
-        if not refusals:
+        refusals = await self._apply_group(service, rest)
+        if not refused and not refusals:
             await asyncio.gather(*(self.applier.remove(service.key, seen) for seen in plan.deletions))
-        await self._report(service, plan, {refusal.ref for refusal in refusals})
+        await self._report(service, plan, {refusal.ref for refusal in (*refused, *refusals)})
         return refusals
 
     async def _apply_group(self, service: PinnokioService, changes: Sequence[Change]) -> list[Refusal]:
@@ -253,3 +257,8 @@ class Reconciler:
         self.flags.forget(key)
         self.rollouts.forget(key)
         self.scaler.forget(key)
+
+
+def _configuration_of(plan: ChildrenPlan) -> list[Change]:
+    """What pods refer to, and would wait for."""
+    return [change for change in plan.changes if change.ref.kind in FIRST]

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, start_http_server
 from prometheus_client.process_collector import ProcessCollector
 
 from contract import metrics as names
@@ -20,6 +22,8 @@ from controller.model.rollout_status import CohortFigures, RolloutFigures
 from controller.plan.figures import NOTHING, tally
 from tests.controller.builders import KEY
 from tests.controller.cluster.operator import free_port
+from tests.missing import end_test_without
+from tests.prometheus.server import find_program, run_prometheus
 
 CLASSES = len(names.RPC_DURATION_BOUNDS_S) + 1
 
@@ -97,6 +101,14 @@ def test_counting_over_pods_and_restarts(
     assert tally(so_far, before, now, looked_at).on.calls == 1000 + calls
 
 
+@pytest.fixture(scope="session")
+def prometheus_program() -> None:
+    try:
+        find_program()
+    except (OSError, subprocess.CalledProcessError) as error:
+        end_test_without(f"Prometheus is not installed, and Debian's package cannot be had: {error}")
+
+
 @pytest.fixture
 async def reader() -> AsyncIterator[FigureReader]:
     own = FigureReader()
@@ -169,7 +181,7 @@ async def test_an_interval_is_counted_from_its_beginning_and_goes_on_from_the_st
 
 
 async def test_prometheus_is_asked_for_the_interval(reader: FigureReader) -> None:
-    """A stand-in that answers as Prometheus does; the queries themselves are tried on a real one where it runs."""
+    """A stand-in that answers as Prometheus does, for what it is asked; a real one is asked below."""
     asked: list[dict[str, str]] = []
 
     async def query(request: web.Request) -> web.Response:
@@ -191,6 +203,55 @@ async def test_prometheus_is_asked_for_the_interval(reader: FigureReader) -> Non
         await served.cleanup()
     with pytest.raises(FiguresUnavailable, match=f"127.0.0.1:{port}"):
         await reader.read_prometheus(KEY, prometheus, 60, 1000.0)
+
+
+async def test_a_real_prometheus_answers_over_a_restart(
+    reader: FigureReader, tmp_path: Path, prometheus_program: None
+) -> None:
+    api, port = Api(), free_port()
+    server, thread = start_http_server(port, "127.0.0.1", api.registry)
+    mine = {"namespace": "place", "pod": "demo-api-1"}
+    on = f'sum({names.RPC_REQUESTS}{{cohort="on"}})'
+    try:
+        api.call(10, "on")
+        api.call(1, "off")
+        api.call(1, "on", "INTERNAL")
+        api.fallbacks.labels("register_user").inc(0)
+        with run_prometheus(tmp_path, {f"127.0.0.1:{port}": mine}) as running:
+            running.await_value(on, 11)
+            api.call(90, "on")
+            api.call(9, "on", "INTERNAL")
+            api.call(40, "off")
+            api.call(30, "on", method="TASK.start_document_analysis")
+            api.fallbacks.labels("register_user").inc(7)
+            running.await_value(on, 140)
+            # Another process in its place counts from the beginning.
+            server.shutdown()
+            server.server_close()
+            thread.join()
+            api = Api()
+            api.call(5, "on")
+            api.call(1, "off")
+            api.call(2, "on", "INTERNAL")
+            api.fallbacks.labels("register_user").inc(0)
+            server, thread = start_http_server(port, "127.0.0.1", api.registry)
+            running.await_value(on, 7)
+            figures = await reader.read_prometheus(KEY, Prometheus(url=running.url), 60, time.time())
+            other = Prometheus(url=running.url, selector='namespace="other"')
+            nobody = await reader.read_prometheus(KEY, other, 60, time.time())
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert (nobody.on.calls, nobody.off.calls, sum(nobody.on.latency), nobody.fallbacks) == (0, 0, 0, 0)
+    # Prometheus reckons an increase to the edges of its window; the series is shorter than that here.
+    assert figures.on.calls == pytest.approx(129 + 7, rel=0.35)
+    assert figures.on.errors == pytest.approx(9 + 2, abs=5)
+    assert figures.off.calls == pytest.approx(40 + 1, rel=0.35)
+    assert figures.fallbacks == pytest.approx(7, abs=4)
+    # The starts are not among the times that are compared.
+    assert sum(figures.on.latency) == pytest.approx(99 + 7, rel=0.35)
+    assert figures.on.latency[names.RPC_DURATION_BOUNDS_S.index(0.005)] == sum(figures.on.latency)
 
 
 def _vector(query: str) -> dict[str, object]:
