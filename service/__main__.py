@@ -11,6 +11,7 @@ from typing import Final
 
 from contract.env import PART_API, PART_BEAT, PART_FLOWER, PART_WORKER
 from service.settings import Settings, SettingsError
+from service.worker.light_imports import without_unused
 
 CANNOT_RUN: Final = 2
 INTERRUPTED: Final = 130
@@ -67,11 +68,13 @@ def run_part(settings: Settings) -> int:
 
         return run_api(settings)
     if settings.part == PART_WORKER:
-        from service.worker.main import run_worker
+        with without_unused():
+            from service.worker.main import run_worker
 
         return run_worker(settings)
     if settings.part == PART_BEAT:
-        from service.worker.beat import run_beat
+        with without_unused():
+            from service.worker.beat import run_beat
 
         return run_beat(settings)
     if settings.part == PART_FLOWER:

@@ -1,13 +1,11 @@
 """Runs a worker container: one parent process that consumes, and a child a slot that works."""
 
-import contextlib
 import gc
 import logging
 import os
 import sys
 from typing import Any
 
-from billiard.util import get_pdeathsig  # type: ignore[attr-defined]
 from celery import Celery, bootsteps, signals
 from celery.worker import state
 
@@ -32,10 +30,6 @@ def run_worker(settings: Settings) -> int:
     pulses: list[Pulse] = []
     app.steps["worker"].add(_pulse_step(settings, pulses, metrics))
     preload(settings.celery_queues, settings.task_routes)
-    with contextlib.suppress(OSError):
-        # Each child asks the kernel to die with its parent, through cffi, whose C parser weighs 12 MB: here it is made
-        # once and shared.
-        get_pdeathsig()
     worker = _make_worker(app, settings)
     try:
         worker.start()

@@ -1,38 +1,21 @@
 """Workers with a task that waits for its test, and a Valkey on this machine that pods, operator and test reach."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.cluster.model import REPOSITORY, BuildRequest, Cluster
+from tests.cluster.model import Cluster
 from tests.controller.cluster.conftest import crd, operator, place
 from tests.controller.scaling.broker import Broker
-from tests.e2e.images import APP_SOURCES, hash_of
+from tests.controller.scaling.image import build_hold_image
 from tests.missing import end_test_without
 
 __all__ = ["crd", "operator", "place"]
-HOLD = Path(__file__).with_name("hold.py")
 
 
 @pytest.fixture(scope="session")
 def image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The project's image with `hold` among its task types."""
-    context = tmp_path_factory.mktemp("image")
-    for source in APP_SOURCES:
-        path = REPOSITORY / source
-        if path.is_dir():
-            shutil.copytree(path, context / source, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(path, context / source)
-    for more in ("requirements-valkey.lock", "requirements-chroma.lock"):
-        if (REPOSITORY / more).exists():
-            shutil.copy(REPOSITORY / more, context / more)
-    shutil.copy(HOLD, context / "service" / "worker" / "chores" / "hold.py")
-    tag = f"pinnokio:hold-{hash_of((*APP_SOURCES, str(HOLD.relative_to(REPOSITORY))))}"
-    cluster.build(BuildRequest(tag=tag, context=context, dockerfile=context / "Dockerfile", target="app"))
-    return cluster.load(tag)
+    return build_hold_image(cluster, tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="module")

@@ -9,38 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.controller.cluster.operator import UNPLACEABLE, Namespace, Operator, wait_for
+from tests.controller.cluster.operator import Namespace, Operator, wait_for
 from tests.controller.scaling.broker import Broker
+from tests.controller.scaling.specs import COOLDOWN_S, build_queue, build_service
 
 pytestmark = pytest.mark.cluster
 
 NUMBERS = itertools.count(1)
-COOLDOWN_S = 6
-SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}}
 # Two noisy cores bring a worker up in ten seconds at worst; what is promised is measured by the benchmark.
 PATIENCE_S = 90.0
-
-
-def _queue(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "resources": SMALL, "scaling": {"cooldownSeconds": COOLDOWN_S}} | more
-
-
-def _build(name: str, image: str, broker: Broker, *queues: dict[str, Any]) -> dict[str, Any]:
-    types = ("document_analysis", "vector_embeddings", "report_generation", "data_transformation", "ml_analysis")
-    return {
-        "apiVersion": "pinnokio.io/v1alpha1",
-        "kind": "PinnokioService",
-        "metadata": {"name": name},
-        "spec": {
-            "image": image,
-            "imagePullPolicy": "IfNotPresent",
-            "api": {"resources": UNPLACEABLE},
-            "beat": {"enabled": False},
-            "queues": [{"name": "default", "minReplicas": 0, "resources": SMALL}, *queues],
-            "routes": dict.fromkeys((*types, "llm_conversation", "cleanup", "health_check"), "default"),
-            "valkey": {"mode": "external", "external": {"host": broker.address, "port": broker.port}},
-        },
-    }
 
 
 @pytest.fixture
@@ -50,6 +27,10 @@ def service(place: Namespace, operator: Operator, broker: Broker) -> Iterator[Na
     broker.open_gate()
     own.kubectl("delete", "psvc", own.service, "--ignore-not-found", "--wait=false")
     own.kubectl("delete", "pod", "--all", "--grace-period=0", "--force", "--wait=false")
+
+
+def _apply(service: Namespace, image: str, broker: Broker, *queues: dict[str, Any]) -> None:
+    service.apply(build_service(service.service, image, broker, *queues))
 
 
 def _replicas(service: Namespace, queue: str = "bulk") -> int | None:
@@ -75,7 +56,7 @@ def _metrics(operator: Operator) -> str:
 def test_workers_come_from_nothing_and_go_back_to_nothing(
     service: Namespace, operator: Operator, broker: Broker, image: str
 ) -> None:
-    service.apply(_build(service.service, image, broker, _queue("bulk", minReplicas=0, maxReplicas=2, concurrency=2)))
+    _apply(service, image, broker, build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=2))
     wait_for(lambda: _replicas(service), lambda seen: seen == 0)
     wait_for(lambda: _queue_status(service).get("decision"), lambda word: word == "Idle", 30)
 
@@ -98,14 +79,14 @@ def test_workers_come_from_nothing_and_go_back_to_nothing(
 def test_shrinking_takes_idle_pods_and_interrupts_no_task(
     service: Namespace, operator: Operator, broker: Broker, image: str
 ) -> None:
-    bulk = _queue("bulk", minReplicas=3, maxReplicas=3, concurrency=1)
-    service.apply(_build(service.service, image, broker, bulk))
+    bulk = build_queue("bulk", minReplicas=3, maxReplicas=3, concurrency=1)
+    _apply(service, image, broker, bulk)
     wait_for(lambda: _queue_status(service).get("ready"), lambda ready: ready == 3, PATIENCE_S)
     broker.send(1, "bulk")
     wait_for(broker.started, lambda count: count == 1, PATIENCE_S)
     busy = wait_for(lambda: _busy(service, broker), lambda pods: len(pods) == 1, 20)
 
-    service.apply(_build(service.service, image, broker, bulk | {"minReplicas": 1}))
+    _apply(service, image, broker, bulk | {"minReplicas": 1})
     wait_for(lambda: set(_pods(service)), lambda pods: pods == set(busy), 60)
     (pod,) = _pods(service).values()
     assert pod["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"] == "1"
@@ -113,10 +94,10 @@ def test_shrinking_takes_idle_pods_and_interrupts_no_task(
     assert (broker.started(), broker.ended()) == (1, 0)
 
     # All are busy, and still fewer are wanted: what runs ends where it runs.
-    service.apply(_build(service.service, image, broker, bulk))
+    _apply(service, image, broker, bulk)
     broker.send(2, "bulk")
     wait_for(broker.started, lambda count: count == 3, PATIENCE_S)
-    service.apply(_build(service.service, image, broker, bulk | {"minReplicas": 1, "maxReplicas": 1}))
+    _apply(service, image, broker, bulk | {"minReplicas": 1, "maxReplicas": 1})
     leaving = wait_for(lambda: _leaving(service), lambda pods: len(pods) == 2, 30)
     assert set(leaving) < set(_pods(service))
     broker.open_gate()
@@ -129,7 +110,7 @@ def test_shrinking_takes_idle_pods_and_interrupts_no_task(
 def test_an_unreadable_broker_holds_what_runs(
     service: Namespace, operator: Operator, server: Broker, broker: Broker, image: str
 ) -> None:
-    service.apply(_build(service.service, image, broker, _queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1)))
+    _apply(service, image, broker, build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
     broker.send(2, "bulk")
     wait_for(broker.started, lambda count: count == 2, PATIENCE_S)
     server.stop()
@@ -150,7 +131,7 @@ def test_an_unreadable_broker_holds_what_runs(
 def test_a_task_left_by_a_killed_worker_keeps_one_worker(
     service: Namespace, operator: Operator, broker: Broker, image: str
 ) -> None:
-    service.apply(_build(service.service, image, broker, _queue("bulk", minReplicas=0, maxReplicas=2, concurrency=2)))
+    _apply(service, image, broker, build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=2))
     broker.send(3, "bulk")
     wait_for(broker.started, lambda count: count == 3, PATIENCE_S)
     service.kubectl("delete", "pod", *_pods(service), "--grace-period=0", "--force")
@@ -161,7 +142,7 @@ def test_a_task_left_by_a_killed_worker_keeps_one_worker(
 
 
 def test_pauses_keep_the_number(service: Namespace, operator: Operator, broker: Broker, image: str) -> None:
-    service.apply(_build(service.service, image, broker, _queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1)))
+    _apply(service, image, broker, build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
     wait_for(lambda: _replicas(service), lambda seen: seen == 0)
     service.kubectl("annotate", "psvc", service.service, "pinnokio.io/scaling-paused=out")
     wait_for(lambda: _queue_status(service).get("decision"), lambda word: word == "Idle", 30)
@@ -180,11 +161,11 @@ def test_pauses_keep_the_number(service: Namespace, operator: Operator, broker: 
 def test_a_queue_that_left_the_spec_is_served_until_it_is_empty(
     service: Namespace, operator: Operator, broker: Broker, image: str
 ) -> None:
-    bulk = _queue("bulk", minReplicas=1, concurrency=1)
-    service.apply(_build(service.service, image, broker, bulk))
+    bulk = build_queue("bulk", minReplicas=1, concurrency=1)
+    _apply(service, image, broker, bulk)
     broker.send(2, "bulk")
     wait_for(broker.started, lambda count: count == 1, PATIENCE_S)
-    service.apply(_build(service.service, image, broker))
+    _apply(service, image, broker)
     told = wait_for(lambda: _queue_status(service), lambda seen: seen.get("decision") == "Retiring", 30)
     assert "1 waiting" in told["message"]
     broker.open_gate()
