@@ -99,6 +99,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     ),
     Variable("FLOWER_BASIC_AUTH", None, "user:password of Flower's page.", secret=True, law=False),
     Variable("BEAT_SCHEDULE_FILE", "/tmp/pinnokio-beat-schedule", "Where beat keeps its last runs.", law=False),
+    Variable("BEAT_RUNS", "", "Chores that beat runs itself instead of queueing them: name,…", law=False),
     Variable("TASK_ROUTES", "", "Task types on other queues: type=queue,…", law=False),
     Variable(
         "LEGACY_SESSION_SCAN",

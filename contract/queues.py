@@ -29,6 +29,8 @@ CLEANUP: Final = "cleanup"
 HEALTH_CHECK: Final = "health_check"
 RECOVERY: Final = "recovery"
 QUOTA_REPAIR: Final = "quota_repair"
+# What beat starts every so often.
+CHORES: Final = (CLEANUP, HEALTH_CHECK, RECOVERY, QUOTA_REPAIR)
 
 TASK_TYPES: Final[dict[str, TaskType]] = {
     kind.name: kind

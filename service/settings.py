@@ -110,6 +110,7 @@ class Settings:
     heartbeat_file: str
     worker_metrics_port: int
     beat_schedule_file: str
+    beat_runs: tuple[str, ...]
     pod_name: str
 
     @classmethod
@@ -164,6 +165,7 @@ class Settings:
             heartbeat_file=read.text("WORKER_HEARTBEAT_FILE"),
             worker_metrics_port=read.number("WORKER_METRICS_PORT"),
             beat_schedule_file=read.text("BEAT_SCHEDULE_FILE"),
+            beat_runs=read.names("BEAT_RUNS"),
             pod_name=read.optional("POD_NAME") or "local",
         )
 

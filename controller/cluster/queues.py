@@ -4,6 +4,7 @@ Two round trips a look at most. How many workers follow from it is `controller.p
 """
 
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,27 +21,35 @@ from controller.model.service import ServiceKey
 
 # Workers write every two seconds; a heartbeat that did not change for this long is of one that stopped.
 STALE_AFTER_S: Final = 10.0
+# Keys that a look searches for lists: a third of a millisecond of Valkey's time, a million keys within the hour.
+SEARCHED: Final = 1_000
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """`waiting`: messages in the lists of every priority; `unacked`: messages handed out and not acknowledged;
-    `active`: running tasks by worker (its pod's name), of workers whose heartbeat is fresh."""
+    `active`: running tasks by worker (its pod's name), of workers whose heartbeat is fresh; `peaks`: the most that
+    ran at once on each between its last two heartbeats."""
 
     waiting: int
     unacked: int
     active: dict[str, int]
+    peaks: dict[str, int] = field(default_factory=dict)
 
 
 class _Beat(msgspec.Struct):
+    """`peak`: 0 in those of workers older than it."""
+
     active: int
     seen_at: float
+    peak: int = 0
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What was read of one service: queue of each message handed out, and since when each heartbeat stands as it is.
+    """What was read of one service: queue of each message handed out, and since when each heartbeat stands as it is;
+    how far the search for lists came, what this pass found, and what the last whole one did.
 
     Fresh means that it changed: the clocks of a worker's node and of ours need not agree.
     """
@@ -48,6 +57,9 @@ class _Memory:
     endpoint: Endpoint
     queue_by_tag: dict[bytes, str] = field(default_factory=dict)
     beats: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    cursor: bytes = b"0"
+    finding: set[str] = field(default_factory=set)
+    found: set[str] = field(default_factory=set)
 
 
 class QueueReader:
@@ -61,21 +73,26 @@ class QueueReader:
     async def read(
         self, key: ServiceKey, endpoint: Endpoint, prefix: str, queues: Sequence[str]
     ) -> dict[str, QueueFigures]:
-        """Figures of `queues`, and of every other queue of which messages are handed out (`waiting` 0 for those:
-        ask for them by name). Raises ValkeyUnavailable."""
+        """Figures of `queues`, and of every other queue of which messages are handed out or a list was found (`waiting`
+        0 for those: ask for them by name). Raises ValkeyUnavailable."""
         memory = self._memories.get(key)
         if memory is None or memory.endpoint != endpoint:
             memory = self._memories[key] = _Memory(endpoint)
-        answers = await self._connections.call_all(key, endpoint, _commands(prefix, queues))
+        commands = [*_commands(prefix, queues), _search(prefix, memory.cursor)]
+        answers = await self._connections.call_all(key, endpoint, commands)
         unacked = await self._count_unacked(key, memory, prefix, answers[0])
+        _note_lists(memory, prefix, answers[-1])
         steps = len(keys.PRIORITY_STEPS)
         figures = {}
         for index, queue in enumerate(queues):
             start = 1 + index * (steps + 1)
             waiting = sum(_int(answer) for answer in answers[start : start + steps])
-            active = self._read_beats(memory, queue, answers[start + steps])
-            figures[queue] = QueueFigures(waiting, unacked.pop(queue, 0), active)
-        return figures | {queue: QueueFigures(0, count, {}) for queue, count in unacked.items()}
+            beats = self._read_beats(memory, queue, answers[start + steps])
+            active = {worker: beat.active for worker, beat in beats.items()}
+            peaks = {worker: max(beat.active, beat.peak) for worker, beat in beats.items()}
+            figures[queue] = QueueFigures(waiting, unacked.pop(queue, 0), active, peaks)
+        others = {*unacked, *memory.found, *memory.finding} - figures.keys()
+        return figures | {queue: QueueFigures(0, unacked[queue], {}) for queue in sorted(others)}
 
     def forget(self, key: ServiceKey) -> None:
         self._memories.pop(key, None)
@@ -96,10 +113,11 @@ class QueueReader:
         memory.queue_by_tag = known
         return Counter(known.values())
 
-    def _read_beats(self, memory: _Memory, queue: str, raw: object) -> dict[str, int]:
+    def _read_beats(self, memory: _Memory, queue: str, raw: object) -> dict[str, _Beat]:
+        """The fresh ones, by worker."""
         now = self._clock()
         fields = _list(raw)
-        active, seen = {}, set()
+        fresh, seen = {}, set()
         for name, text in zip(fields[::2], fields[1::2], strict=True):
             worker, beat = _text(name), _decode_beat(text)
             if beat is None:
@@ -109,10 +127,10 @@ class QueueReader:
             if known is None or known[0] != beat.seen_at:
                 known = memory.beats[queue, worker] = (beat.seen_at, now)
             if now - known[1] < STALE_AFTER_S:
-                active[worker] = beat.active
+                fresh[worker] = beat
         for gone in [each for each in memory.beats if each[0] == queue and each not in seen]:
             del memory.beats[gone]
-        return active
+        return fresh
 
 
 def _commands(prefix: str, queues: Sequence[str]) -> list[Command]:
@@ -121,6 +139,21 @@ def _commands(prefix: str, queues: Sequence[str]) -> list[Command]:
         commands += [("LLEN", prefix + name) for name in keys.backlog_lists(queue)]
         commands.append(("HGETALL", keys.worker_heartbeats(queue)))
     return commands
+
+
+def _search(prefix: str, cursor: bytes) -> Command:
+    """A step of the search for lists below the prefix; kombu makes one for each queue that has messages."""
+    pattern = re.sub(r"([][*?\\])", r"\\\1", prefix) + "*"
+    return ("SCAN", cursor, "MATCH", pattern, "COUNT", SEARCHED, "TYPE", "list")
+
+
+def _note_lists(memory: _Memory, prefix: str, answer: object) -> None:
+    cursor, names = _list(answer)
+    memory.cursor = cursor if isinstance(cursor, bytes) else b"0"
+    found = (_text(name).removeprefix(prefix) for name in _list(names))
+    memory.finding |= {name.partition(keys.PRIORITY_SEPARATOR)[0] for name in found}
+    if memory.cursor == b"0":
+        memory.found, memory.finding = memory.finding, set()
 
 
 def _queue_of(raw: bytes) -> str | None:

@@ -33,7 +33,8 @@ from controller.plan.conditions import Finding
 from controller.plan.generated import is_secret_complete, plan_flag, plan_secret, read_flag
 from controller.plan.health import find_problems, next_check, plan_parts
 from controller.plan.jobs import plan_jobs
-from controller.plan.status import next_status_write, plan_status, rollout_words
+from controller.plan.scaling import Reason
+from controller.plan.status import next_status_write, plan_farewells, plan_status, rollout_words
 
 # A refused object is tried again: a quota or an admission rule may change without a word to us.
 REFUSED_RETRY: Final = timedelta(seconds=15)
@@ -178,6 +179,7 @@ class Reconciler:
             waiting=plan.waiting,
             paused=service.paused,
             queues=self.scaler.views(service.key),
+            valkey_fault=self.scaler.fault(service.key),
             acknowledged=count_acknowledged(observed, flag.acknowledgements, target.flag.revision),
             flag_pods=len(ready_api_pods(observed)),
         )
@@ -238,7 +240,7 @@ class Reconciler:
             await self.events.write(service, "Normal", "Removed", "Reconcile", gone)
 
     async def _announce(self, service: PinnokioService, status: Status) -> None:
-        """An Event when Ready or Degraded begins, or Degraded has another reason."""
+        """An Event when Ready or Degraded begins, Degraded has another reason, or a queue beyond the spec is served."""
         before = service.status
         kinds: tuple[tuple[Literal["Normal", "Warning"], str], ...] = (("Normal", READY), ("Warning", DEGRADED))
         for severity, kind in kinds:
@@ -246,6 +248,12 @@ class Reconciler:
             if now is None or now.status != "True" or (then and (then.status, then.reason) == (now.status, now.reason)):
                 continue
             await self.events.write(service, severity, kind, "Observe", f"{now.reason}: {now.message}")
+        for queue in plan_farewells(service.status, status):
+            note = f"queue {queue.name} {queue.message}"
+            if queue.decision == Reason.ORPHANED:
+                await self.events.write(service, "Warning", "QueueOrphaned", "Scale", note)
+            else:
+                await self.events.write(service, "Normal", "QueueRetiring", "Scale", note)
 
     def _observed(self, key: ServiceKey) -> Observed:
         settled = self.applier.settled.get(key, {})

@@ -4,9 +4,9 @@ when a decision changes. The reconcile writes the number; nothing here writes to
 
 import asyncio
 import logging
+import math
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,9 +29,9 @@ from controller.plan.scaling import (
     Pause,
     QueueView,
     Reading,
-    Sample,
     plan_deletion_costs,
     plan_farewell,
+    plan_recent,
     plan_replicas,
     read_pause,
 )
@@ -41,6 +41,10 @@ LOOK_EVERY_S: Final = 2.0
 LOOK_EVERY_ASLEEP_S: Final = 0.25
 # Figures that stayed other than told for this long are told: a blink of the maintenance queue is no news.
 TELL_AFTER_S: Final = 10.0
+# A queue that sleeps is woken by one worker; the others follow when it is heard of, or after this long.
+WAKE_ALONE_S: Final = 2.0
+# Until a task that ended is in no heartbeat any more: the one that tells of it is as old as this when the next comes.
+RECENT_FOR_S: Final = 4.0
 # A queue that left the spec must be empty for this long: API processes learn a new route within seconds.
 RETIRE_AFTER_S: Final = 10.0
 log = logging.getLogger(__name__)
@@ -54,25 +58,33 @@ class _Context:
     prefix: str
     queues: Mapping[str, QueueSpec]
     former: tuple[str, ...]
+    deployed: frozenset[str]
     pause: Pause
     paused: bool
 
 
 @dataclass(slots=True)
 class _Watch:
-    """One service. `current`: numbers decided; `views`: seen last; `told`: what the status tells; `last_work_s`: when
-    each queue that is in the spec no more, and still served, was last seen with work; `retired`: those that ended."""
+    """One service.
+
+    `current`: numbers decided; `lately`: when each number was wanted last; `woken_at_s`: when a queue got its first
+    worker; `views`: seen last; `told`: what the status tells; `fault`: why Valkey could not be read last. Of queues
+    that are not in the spec: `last_work_s`, when each that is served was last seen with work; `orphans`, those of them
+    that were found with messages and no workers; `retired`, those that ended.
+    """
 
     context: _Context
     current: dict[str, int] = field(default_factory=dict)
-    samples: dict[str, deque[Sample]] = field(default_factory=dict)
+    lately: dict[str, dict[int, float]] = field(default_factory=dict)
+    woken_at_s: dict[str, float] = field(default_factory=dict)
     views: dict[str, QueueView] = field(default_factory=dict)
     told: dict[str, QueueView] = field(default_factory=dict)
     news_since_s: float | None = None
     figures: dict[str, QueueFigures] = field(default_factory=dict)
     last_work_s: dict[str, float] = field(default_factory=dict)
+    orphans: set[str] = field(default_factory=set)
     retired: set[str] = field(default_factory=set)
-    is_readable: bool = True
+    fault: str | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -105,6 +117,7 @@ class Scaler:
             prefix=_prefix(spec),
             queues=by_name,
             former=tuple(sorted({*queues.QUEUES, *deployed, *_told(service)} - by_name.keys())),
+            deployed=frozenset(deployed),
             pause=read_pause(service.scaling_pause),
             paused=service.paused,
         )
@@ -117,6 +130,8 @@ class Scaler:
             held = watch.current.get(name, deployed.get(name, queue.min_replicas))
             watch.current[name] = plan_replicas(queue, None, held, (), context.pause).desired
         watch.current = {name: watch.current[name] for name in by_name}
+        watch.lately = {name: each for name, each in watch.lately.items() if name in by_name}
+        watch.woken_at_s = {name: at_s for name, at_s in watch.woken_at_s.items() if name in by_name}
         former = deployed.keys() - by_name.keys()
         watch.retired &= former
         for name in former - watch.retired:
@@ -131,6 +146,12 @@ class Scaler:
         """What the status is to tell of the queues."""
         watch = self._watches.get(key)
         return watch.told if watch else {}
+
+    def fault(self, key: ServiceKey) -> str | None:
+        """Why Valkey cannot be read, for as long as the status tells so; None: it can be, or there is none yet."""
+        watch = self._watches.get(key)
+        is_told = watch is not None and any(view.reading is None for view in watch.told.values())
+        return watch.fault if watch is not None and is_told else None
 
     def live_views(self) -> Iterator[tuple[ServiceKey, str, QueueView]]:
         """What was seen last, for metrics."""
@@ -171,7 +192,7 @@ class Scaler:
             except Exception:
                 # The edge of the loop: one broken service must not stop its own scaling for ever.
                 log.exception("look at the queues of %s failed", key)
-            asleep = not all(watch.current.values())
+            asleep = bool(watch.woken_at_s) or not all(watch.current.values())
             await asyncio.sleep(LOOK_EVERY_ASLEEP_S if asleep else LOOK_EVERY_S)
 
     async def _look(self, key: ServiceKey, watch: _Watch) -> None:
@@ -192,11 +213,14 @@ class Scaler:
             name: self._decide(watch, queue, readings.get(name), now) for name, queue in context.queues.items()
         }
         self._judge_former(watch, self._former(watch), readings, now)
+        is_back = watch.fault is None and any(view.reading is None for view in watch.told.values())
         if _to_run(watch) != before:
             for name in [name for name in watch.current if watch.current[name] != before[0].get(name)]:
                 view = watch.views[name]
                 log.info("queue %s of %s: %s, %s", name, key, view.decision.reason, view.decision.message)
                 self._metrics.count_decision(key, name, view.decision.reason)
+            self._tell(key, watch)
+        elif is_back:
             self._tell(key, watch)
         elif watch.views == watch.told:
             watch.news_since_s = None
@@ -212,17 +236,18 @@ class Scaler:
     async def _read(self, key: ServiceKey, context: _Context, watch: _Watch) -> dict[str, QueueFigures] | None:
         """None: it cannot be read now."""
         if context.endpoint is None:
+            watch.fault = None
             return None
         names = [*context.queues, *sorted(self._former(watch))]
         try:
             figures = await self._reader.read(key, context.endpoint, context.prefix, names)
         except ValkeyUnavailable as error:
-            if watch.is_readable:
+            if watch.fault is None:
                 log.warning("queues not read, their workers are held: %s", error)
-            watch.is_readable = False
+            watch.fault = str(error)
             return None
         else:
-            watch.is_readable = True
+            watch.fault = None
             return figures
 
     def _former(self, watch: _Watch) -> set[str]:
@@ -231,19 +256,27 @@ class Scaler:
         return {name for name in names if _is_name(name)}
 
     def _decide(self, watch: _Watch, queue: QueueSpec, reading: Reading | None, now: float) -> QueueView:
-        """Keeps samples of the cooldown. What was held while nothing could be read counts as wanted then."""
+        """Keeps what is wanted for the cooldown. What was held while nothing could be read counts as wanted then."""
         current = watch.current.get(queue.name, queue.min_replicas)
-        samples = watch.samples.setdefault(queue.name, deque([Sample(now, current)]))
-        while samples and now - samples[0].at_s >= queue.scaling.cooldown_seconds:
-            samples.popleft()
-        decision = plan_replicas(queue, reading, current, samples, watch.context.pause)
-        wanted = decision.wanted if decision.wanted is not None else decision.desired
-        if samples and samples[-1].wanted == wanted and len(samples) > 1 and samples[-2].wanted == wanted:
-            # Only the first and the last of equal ones matter.
-            samples.pop()
-        samples.append(Sample(now, wanted))
+        lately = watch.lately.setdefault(queue.name, {current: now})
+        if reading is not None:
+            recent = plan_recent(queue, reading)
+            lately[recent] = max(lately.get(recent, -math.inf), now - RECENT_FOR_S)
+        for wanted in [each for each, at_s in lately.items() if now - at_s >= queue.scaling.cooldown_seconds]:
+            del lately[wanted]
+        is_waking = self._is_waking(watch, queue.name, current, reading, now)
+        decision = plan_replicas(queue, reading, current, lately, watch.context.pause, is_waking=is_waking)
+        lately[decision.desired if decision.wanted is None else decision.wanted] = now
+        if not current and decision.desired:
+            watch.woken_at_s[queue.name] = now
         watch.current[queue.name] = decision.desired
         return QueueView(reading, decision)
+
+    def _is_waking(self, watch: _Watch, queue: str, current: int, reading: Reading | None, now: float) -> bool:
+        is_heard = reading is not None and reading.active is not None
+        if current and (is_heard or now - watch.woken_at_s.get(queue, -math.inf) >= WAKE_ALONE_S):
+            watch.woken_at_s.pop(queue, None)
+        return not is_heard and (not current or queue in watch.woken_at_s)
 
     def _judge_former(self, watch: _Watch, names: Iterable[str], readings: Mapping[str, Reading], now: float) -> None:
         """Queues that are no longer in the spec are served until they were seen empty for a while."""
@@ -253,13 +286,16 @@ class Scaler:
                 # Not known: what is served goes on being served.
                 watch.last_work_s.update({name: now} if name in watch.last_work_s else {})
             elif not reading.is_empty:
+                if name not in watch.last_work_s and name not in watch.context.deployed:
+                    watch.orphans.add(name)
                 watch.last_work_s[name] = now
                 watch.retired.discard(name)
             elif name in watch.last_work_s and now - watch.last_work_s[name] >= RETIRE_AFTER_S:
                 del watch.last_work_s[name]
+                watch.orphans.discard(name)
                 watch.retired.add(name)
             if name in watch.last_work_s:
-                watch.views[name] = QueueView(reading, plan_farewell(reading))
+                watch.views[name] = QueueView(reading, plan_farewell(reading, is_orphan=name in watch.orphans))
 
     def _workers(self, key: ServiceKey) -> Iterator[ObservedObject]:
         for document in self._store.pods(key):
@@ -286,8 +322,9 @@ def _told(service: PinnokioService) -> set[str]:
 
 def _reading(figures: QueueFigures, going: set[str]) -> Reading:
     leaving = sum(active for worker, active in figures.active.items() if worker in going)
+    recent = sum(peak for worker, peak in figures.peaks.items() if worker not in going)
     active = sum(figures.active.values()) if figures.active else None
-    return Reading(figures.waiting, active, figures.unacked, leaving)
+    return Reading(figures.waiting, active, figures.unacked, leaving, recent)
 
 
 def _find_deployed(observed: Observed) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from contract import env, kubernetes
+from contract import env, kubernetes, queues
 from controller.manifests.target import Target
 from controller.manifests.types import EnvFromSource, EnvVar, KeySelector
 from controller.model.pod import EnvFrom, KeyRef
@@ -72,8 +72,15 @@ def build_beat_environment(target: Target) -> dict[str, str]:
     return {
         "WORKER_HEARTBEAT_FILE": HEARTBEAT_FILE,
         "BEAT_SCHEDULE_FILE": BEAT_SCHEDULE_FILE,
+        "BEAT_RUNS": ",".join(_beats_own_chores(target)),
         "TASK_ROUTES": _build_routes(target),
     }
+
+
+def _beats_own_chores(target: Target) -> list[str]:
+    """Chores of queues that may sleep: their messages would wake workers each ten seconds, and keep them."""
+    sleepers = {queue.name for queue in target.spec.queues if not queue.min_replicas}
+    return [name for name in queues.CHORES if queues.queue_of(name, target.spec.routes) in sleepers]
 
 
 def _build_routes(target: Target) -> str:

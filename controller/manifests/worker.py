@@ -75,7 +75,8 @@ def _build_worker_container(target: Target, queue: QueueSpec) -> Container:
         "envFrom": environment.build_env_from(spec.env_from),
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": kubernetes.WORKER_METRICS_PORT}],
         "resources": pod.build_resources(queue.resources, "100m", "256Mi", "1Gi"),
-        "startupProbe": _build_heartbeat(period_s=1, failures=120),
+        # Each probe starts a process in the pod; the one at once would only learn that Python is still loading.
+        "startupProbe": {**_build_heartbeat(period_s=1, failures=120), "initialDelaySeconds": 1},
         "livenessProbe": _build_heartbeat(period_s=20, failures=3),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": pod.build_container_security(),

@@ -20,17 +20,19 @@ from controller.model.status import (
     Status,
 )
 from controller.plan.health import Part, Problem
-from controller.plan.scaling import QueueView
+from controller.plan.scaling import FAREWELLS, QueueView
 
 MESSAGE_MAX: Final = 1024
 _REACHED: Final = (RolloutPhase.OFF, RolloutPhase.DIRECT, RolloutPhase.COMPLETE)
 INVALID_SPEC: Final = "InvalidSpec"
 NAME_TAKEN: Final = "NameTaken"
+VALKEY_UNREACHABLE: Final = "ValkeyUnreachable"
 
 
 @dataclass(slots=True)
 class Finding:
-    """What one reconcile found. `parts` is empty where the spec cannot be read; `queues`: what was seen in Valkey.
+    """What one reconcile found. `parts` is empty where the spec cannot be read; `queues`: what was seen in Valkey;
+    `valkey_fault`: why nothing can be seen there.
 
     `acknowledged` of `flag_pods` ready API pods serve by the flag's revision, None: not known. `rollout`: where the
     rollout of the flag stands, None: the spec cannot be read.
@@ -44,6 +46,7 @@ class Finding:
     waiting: Sequence[ObjectRef] = field(default=())
     paused: bool = False
     queues: Mapping[str, QueueView] = field(default_factory=dict)
+    valkey_fault: str | None = None
     acknowledged: int | None = None
     flag_pods: int = 0
     rollout: RolloutStatus | None = None
@@ -107,7 +110,8 @@ def _was_beyond_pending(previous: Status | None) -> bool:
 
 
 def _say_degraded(found: Finding) -> _Said:
-    """In this order: spec, names taken by others, what the API server refused, what fails to run."""
+    """In this order: spec, names taken by others, what the API server refused, what fails to run,
+    a Valkey that cannot be read."""
     if found.invalid:
         return _Said("True", INVALID_SPEC, str(found.invalid))
     if found.taken:
@@ -118,6 +122,9 @@ def _say_degraded(found: Finding) -> _Said:
         return _Said("True", found.refusals[0].reason, messages)
     if found.problems:
         return _Said("True", found.problems[0].reason, "; ".join(str(problem) for problem in found.problems))
+    if found.valkey_fault:
+        hold = "workers keep their number and go on when it answers; check its address, login and network"
+        return _Said("True", VALKEY_UNREACHABLE, f"{found.valkey_fault}: {hold}")
     return _Said("False", "AsExpected", "Nothing fails.")
 
 
@@ -141,7 +148,7 @@ def _missing(part: Part) -> str:
 
 def _say_progressing(found: Finding, ready: _Said, degraded: _Said) -> _Said:
     if ready.status == "True":
-        return _Said("False", "Complete", "Nothing is being changed.")
+        return _say_leaving(found) or _Said("False", "Complete", "Nothing is being changed.")
     if found.paused:
         return _Said("False", "Paused", "Paused before it was complete.")
     if degraded.status == "True":
@@ -150,6 +157,17 @@ def _say_progressing(found: Finding, ready: _Said, degraded: _Said) -> _Said:
         names = ", ".join(str(ref) for ref in found.waiting)
         return _Said("True", "WaitingForRemoval", f"Waiting until {names} of a former namesake is gone.")
     return _Said("True", "RollingOut", ready.message)
+
+
+def _say_leaving(found: Finding) -> _Said | None:
+    """Queues that are not in the spec and have messages; None: there is none."""
+    leaving = [
+        (name, view.decision) for name, view in sorted(found.queues.items()) if view.decision.reason in FAREWELLS
+    ]
+    if not leaving:
+        return None
+    said = "; ".join(f"queue {name} {decision.message}" for name, decision in leaving)
+    return _Said("True", "ServingFormerQueues", said)
 
 
 def _say_paused(found: Finding) -> _Said:

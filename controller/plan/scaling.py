@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from contract.kubernetes import ANNOTATION_SCALING_PAUSED
 from controller.model.spec import QueueSpec
@@ -26,6 +27,11 @@ class Reason(StrEnum):
     SCALE_IN_PAUSED = "ScaleInPaused"
     SCALE_OUT_PAUSED = "ScaleOutPaused"
     RETIRING = "Retiring"
+    ORPHANED = "Orphaned"
+
+
+# Of queues that are not in the spec.
+FAREWELLS: Final = (Reason.RETIRING, Reason.ORPHANED)
 
 
 class Pause(StrEnum):
@@ -43,13 +49,15 @@ class Reading:
 
     `waiting`: messages in its lists. `active`: tasks that run, by fresh heartbeats; None: no worker told of any.
     `unacked`: messages handed out and not done: running, waiting for their time (ETA), or stranded with a worker that
-    died. `leaving`: tasks on pods that are going; they end there and need no other slot.
+    died. `leaving`: tasks on pods that are going; they end there and need no other slot. `recent`: the most that ran at
+    once within each worker's last heartbeat; tasks that are shorter than the time between two looks are seen by it.
     """
 
     waiting: int
     active: int | None
     unacked: int
     leaving: int = 0
+    recent: int = 0
 
     @property
     def running(self) -> int:
@@ -63,14 +71,6 @@ class Reading:
     @property
     def is_empty(self) -> bool:
         return not (self.waiting or self.active or self.unacked)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What was wanted at a time (seconds of a clock that only grows)."""
-
-    at_s: float
-    wanted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,21 @@ class QueueView:
 
 
 def plan_replicas(
-    queue: QueueSpec, reading: Reading | None, current: int, samples: Iterable[Sample], pause: Pause
+    queue: QueueSpec,
+    reading: Reading | None,
+    current: int,
+    lately: Iterable[int],
+    pause: Pause,
+    *,
+    is_waking: bool = False,
 ) -> Decision:
-    """Replicas of one queue's workers. `samples`: what was wanted within the cooldown; `current`: decided last.
+    """Replicas of one queue's workers. `lately`: what was wanted within the cooldown; `current`: decided last;
+    `is_waking`: none ran, and the first that was started was not heard of yet.
 
     In this order: not readable → hold, within the bounds; else wanted = ceil((waiting + running) / (concurrency x
-    tasksPerSlot)), at least 1 while messages are held by nobody who runs, within the bounds; more than now → at once;
-    fewer → the most that was wanted within the cooldown; a pause keeps what it forbids to change.
+    tasksPerSlot)), at least 1 while messages are held by nobody who runs, within the bounds; more than now → at once,
+    but one alone while the queue wakes; fewer → the most that was wanted within the cooldown; a pause keeps what it
+    forbids to change.
     Example: 50 waiting, none running, concurrency 4, at most 5 → 13 wanted, 5 desired, AtMaximum.
     """
     if reading is None:
@@ -106,19 +114,33 @@ def plan_replicas(
         decision = Decision(held, None, Reason.UNREADABLE, f"holds {held}: Valkey cannot be read")
     else:
         wanted, reason = _wanted(queue, reading)
-        desired = max([wanted, *(_clamped(queue, sample.wanted) for sample in samples)]) if wanted < current else wanted
+        desired = max([wanted, *(_clamped(queue, each) for each in lately)]) if wanted < current else wanted
         # A lower maximum is no matter of cooldown: what is above it goes now.
         desired = min(desired, _clamped(queue, max(current, wanted)))
         reason = Reason.COOLDOWN if desired > wanted else reason
-        decision = Decision(desired, wanted, reason, _say(queue, reading, desired, reason))
+        if is_waking and desired > current:
+            # Five that start at once on a node of two cores each wait for the others; the first task waits for all.
+            desired = min(desired, max(current, 1, queue.min_replicas))
+        decision = Decision(desired, wanted, reason, _say(queue, reading, desired, wanted, reason))
     return _paused(decision, current, pause)
 
 
-def plan_farewell(reading: Reading | None) -> Decision:
-    """What is said of a queue that is not in the spec (any more): it is served until it is empty."""
+def plan_recent(queue: QueueSpec, reading: Reading) -> int:
+    """Replicas that the tasks of the last heartbeats had use for, however short they were: none of those goes before
+    its cooldown. More are never started for it.
+    """
+    return _clamped(queue, _needed(queue, reading.recent))
+
+
+def plan_farewell(reading: Reading | None, *, is_orphan: bool) -> Decision:
+    """What is said of a queue that is not in the spec: it is served until it is empty.
+
+    `is_orphan`: messages were found in it that no workers of ours were there for.
+    """
     left = "Valkey cannot be read" if reading is None else f"{reading.waiting} waiting, {reading.unacked} handed out"
-    message = f"is not in spec.queues and is served until empty: {left}; route its task types elsewhere"
-    return Decision(1, None, Reason.RETIRING, message)
+    found = "has messages, though it is not in spec.queues;" if is_orphan else "is not in spec.queues and"
+    message = f"{found} is served until empty: {left}; route its task types elsewhere"
+    return Decision(1, None, Reason.ORPHANED if is_orphan else Reason.RETIRING, message)
 
 
 def read_pause(annotation: str) -> Pause:
@@ -131,7 +153,7 @@ def read_pause(annotation: str) -> Pause:
 
 def _wanted(queue: QueueSpec, reading: Reading) -> tuple[int, Reason]:
     load = reading.waiting + reading.running
-    asked = math.ceil(load / (queue.concurrency * queue.scaling.tasks_per_slot))
+    asked = _needed(queue, load)
     reason = Reason.BACKLOG if load else Reason.IDLE
     if not asked and reading.unacked > reading.leaving:
         # Only a worker gives back what a dead one left, or waits for the time of a task.
@@ -140,6 +162,10 @@ def _wanted(queue: QueueSpec, reading: Reading) -> tuple[int, Reason]:
     if wanted < asked:
         return wanted, Reason.AT_MAXIMUM
     return wanted, Reason.AT_MINIMUM if wanted > asked else reason
+
+
+def _needed(queue: QueueSpec, load: int) -> int:
+    return math.ceil(load / (queue.concurrency * queue.scaling.tasks_per_slot))
 
 
 def _clamped(queue: QueueSpec, replicas: int) -> int:
@@ -156,7 +182,7 @@ def _paused(decision: Decision, current: int, pause: Pause) -> Decision:
     return Decision(current, decision.wanted, reason, message)
 
 
-def _say(queue: QueueSpec, reading: Reading, desired: int, reason: Reason) -> str:
+def _say(queue: QueueSpec, reading: Reading, desired: int, wanted: int, reason: Reason) -> str:
     slots = f"{queue.concurrency} x {queue.scaling.tasks_per_slot:g}"
     figures = f"{reading.waiting} waiting, {reading.running} running, {reading.unacked} unacknowledged, {slots} a pod"
     more = {
@@ -164,7 +190,8 @@ def _say(queue: QueueSpec, reading: Reading, desired: int, reason: Reason) -> st
         Reason.COOLDOWN: f", fewer once that has been enough for {queue.scaling.cooldown_seconds} s",
         Reason.HELD_MESSAGES: ": one worker stays for tasks that wait for their time or were left by a worker",
     }
-    return f"{desired} for {figures}{more.get(reason, '')}"
+    waking = f", the first of {wanted}: the others follow it" if desired < wanted else ""
+    return f"{desired} for {figures}{waking or more.get(reason, '')}"
 
 
 def plan_deletion_costs(active: dict[str, int], annotated: dict[str, str | None]) -> dict[str, int]:

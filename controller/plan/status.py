@@ -11,7 +11,7 @@ from controller.model.service import PinnokioService
 from controller.model.status import ComponentStatus, FlagStatus, QueueStatus, Status, Summary
 from controller.plan.conditions import Finding, plan_conditions, plan_phase
 from controller.plan.health import Part
-from controller.plan.scaling import QueueView
+from controller.plan.scaling import FAREWELLS, QueueView
 
 # Figures alone are written at most this often; live figures are metrics.
 FIGURES_INTERVAL: Final = timedelta(seconds=10)
@@ -61,6 +61,14 @@ def next_status_write(
     if previous is None or written is None or _words(previous) != _words(planned):
         return timedelta()
     return max(timedelta(), written + FIGURES_INTERVAL - now)
+
+
+def plan_farewells(before: Status | None, now: Status) -> tuple[QueueStatus, ...]:
+    """Queues that are newly told to be served though they are not in the spec."""
+    known = {(queue.name, queue.decision) for queue in before.queues} if before else set()
+    return tuple(
+        queue for queue in now.queues if queue.decision in FAREWELLS and (queue.name, queue.decision) not in known
+    )
 
 
 def _words(status: Status) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from service.worker.chore import CHORES, MaintenanceKind, load_chores
 from service.worker.execution import execute
 from service.worker.hard_limit import fail_killed_in_background
 from service.worker.metrics import WorkerMetrics
+from service.worker.pulse import Peak
 
 log = structlog.get_logger("pinnokio.worker")
 
@@ -121,12 +122,12 @@ def _schedule(settings: Settings) -> dict[str, Any]:
     }
 
 
-def watch_in_parent(app: Celery, settings: Settings, metrics: WorkerMetrics) -> None:
+def watch_in_parent(app: Celery, settings: Settings, metrics: WorkerMetrics, peak: Peak) -> None:
     """Has the parent count what its children do, and take back what a child died at."""
     # Not at the top: it brings Celery's whole worker, which neither beat nor Flower needs.
     from service.worker.requests import make_request_class
 
-    request: Any = make_request_class(settings, metrics)
+    request: Any = make_request_class(settings, metrics, peak)
     for name in (*TASKS, *CHORES):
         app.tasks[celery_name(name)].Request = request
 

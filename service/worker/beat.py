@@ -1,4 +1,4 @@
-"""Runs beat: one process that enqueues each chore when it is due."""
+"""Runs beat: one process that enqueues each chore when it is due, or runs it itself where BEAT_RUNS names it."""
 
 from typing import Any, cast
 
@@ -8,6 +8,7 @@ from celery.beat import PersistentScheduler
 from service.logs import set_up_logs
 from service.settings import Settings
 from service.worker.app import make_app
+from service.worker.own_chores import OwnChores
 from service.worker.pulse import touch
 
 
@@ -17,25 +18,35 @@ def run_beat(settings: Settings) -> int:
     touch(settings.heartbeat_file)
     signals.setup_logging.connect(lambda **_: None, weak=False)
     app = make_app(settings)
+    chores = OwnChores(settings)
     beat = app.Beat(
         loglevel=settings.log_level,
         schedule=settings.beat_schedule_file,
-        scheduler_cls=cast(str, _scheduler(settings)),  # Celery takes a class too
+        scheduler_cls=cast(str, _scheduler(settings, chores)),  # Celery takes a class too
         quiet=True,
         # A read-only root file system has no place for it, and a container runs one process.
         pidfile=None,
     )
-    beat.run()
+    try:
+        beat.run()
+    finally:
+        chores.stop()
     return 0
 
 
-def _scheduler(settings: Settings) -> type[PersistentScheduler]:
+def _scheduler(settings: Settings, chores: OwnChores) -> type[PersistentScheduler]:
     class Scheduler(PersistentScheduler):
         """Touches the heartbeat file at each look at the schedule, and while the broker is away."""
 
         def tick(self, *args: Any, **kwargs: Any) -> float:
             touch(settings.heartbeat_file)
             return float(super().tick(*args, **kwargs))
+
+        def apply_entry(self, entry: Any, producer: Any = None) -> None:
+            if entry.name in chores.names:
+                chores.start(entry.name)
+            else:
+                super().apply_entry(entry, producer=producer)
 
         def _ensure_connected(self) -> Any:
             return self.connection.ensure_connection(

@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # kombu offers YAML as a serializer; only JSON is accepted here. billiard prefers cffi, whose C parser takes 12 MB and
 # a tenth of a second, for one system call that it makes with ctypes as well.
@@ -19,16 +20,17 @@ def without_unused() -> Iterator[None]:
 
     What is loaded stays: a collection meanwhile walks through all of it and finds nothing.
     """
-    hidden = [name for name in UNUSED if name not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    hidden = [name for name in UNUSED if name not in modules]
     was_collecting = gc.isenabled()
     gc.disable()
     try:
-        sys.modules.update(dict.fromkeys(hidden))
+        modules.update(dict.fromkeys(hidden))
         import billiard.util  # noqa: F401
         import kombu.serialization  # noqa: F401
     finally:
         for name in hidden:
-            del sys.modules[name]
+            del modules[name]
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from service.tasks.declaring import preload
 from service.tasks.services import worker_name
 from service.worker.app import close_bridge, make_app, open_bridge, watch_in_parent
 from service.worker.metrics import WorkerMetrics
-from service.worker.pulse import BEAT_S, Load, Pulse, touch
+from service.worker.pulse import BEAT_S, Load, Peak, Pulse, touch
 
 
 def run_worker(settings: Settings) -> int:
@@ -25,10 +25,11 @@ def run_worker(settings: Settings) -> int:
     touch(settings.heartbeat_file)
     app = make_app(settings)
     metrics = WorkerMetrics(settings, _hostname(settings))
-    watch_in_parent(app, settings, metrics)
+    peak = Peak()
+    watch_in_parent(app, settings, metrics, peak)
     _connect_signals(settings)
     pulses: list[Pulse] = []
-    app.steps["worker"].add(_pulse_step(settings, pulses, metrics))
+    app.steps["worker"].add(_pulse_step(settings, pulses, metrics, peak))
     preload(settings.celery_queues, settings.task_routes)
     worker = _make_worker(app, settings)
     try:
@@ -73,7 +74,13 @@ def _connect_signals(settings: Settings) -> None:
     signals.worker_process_shutdown.connect(lambda **_: close_bridge(), weak=False)
 
 
-def _pulse_step(settings: Settings, pulses: list[Pulse], metrics: WorkerMetrics) -> type[bootsteps.StartStopStep]:
+def _pulse_step(
+    settings: Settings, pulses: list[Pulse], metrics: WorkerMetrics, peak: Peak
+) -> type[bootsteps.StartStopStep]:
+    def read_load(worker: Any) -> Load:
+        active = len(state.active_requests)
+        return Load(active, worker.pool.num_processes, peak.take(active))
+
     class PulseStep(bootsteps.StartStopStep):
         """Starts pulse and figures beside the pool, and lets the event loop tick the pulse."""
 
@@ -82,7 +89,7 @@ def _pulse_step(settings: Settings, pulses: list[Pulse], metrics: WorkerMetrics)
         def start(self, worker: Any) -> None:
             pulse = Pulse(
                 settings,
-                load=lambda: Load(len(state.active_requests), worker.pool.num_processes),
+                load=lambda: read_load(worker),
                 is_connecting=lambda: getattr(worker.consumer, "connection", None) is None,
                 is_stopping=lambda: state.should_stop is not None or state.should_terminate is not None,
             )

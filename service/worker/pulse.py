@@ -30,10 +30,26 @@ STUCK_AFTER_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy a worker is: tasks that run, and how many could at once."""
+    """How busy a worker is: tasks that run, how many could at once, and how many did since the last beat, at most."""
 
     active: int
     slots: int
+    peak: int = 0
+
+
+class Peak:
+    """The most tasks that ran at once since it was asked last: short ones come and go between two beats."""
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def note(self, active: int) -> None:
+        self._most = max(self._most, active)
+
+    def take(self, active: int) -> int:
+        """`active`: tasks that run now; they count for the time that begins as well."""
+        most, self._most = max(self._most, active), active
+        return most
 
 
 def is_alive(now: float, last_tick: float, *, is_connecting: bool, is_stopping: bool) -> bool:
@@ -111,7 +127,8 @@ class Pulse:
             self._is_heard = True
 
     def _tell(self, valkey: redis.Redis, load: Load) -> None:
-        beat = msgspec.json.encode({"active": load.active, "slots": load.slots, "seen_at": round(time.time(), 3)})
+        said = {"active": load.active, "peak": load.peak, "slots": load.slots, "seen_at": round(time.time(), 3)}
+        beat = msgspec.json.encode(said)
         pipeline = valkey.pipeline(transaction=False)
         for queue in self._settings.celery_queues:
             pipeline.hset(keys.worker_heartbeats(queue), self._name, beat)

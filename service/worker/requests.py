@@ -11,6 +11,7 @@ import redis
 import structlog
 from billiard.exceptions import WorkerLostError
 from celery.exceptions import Reject
+from celery.worker import state
 from celery.worker.request import Request
 
 from service.settings import Settings
@@ -19,11 +20,12 @@ from service.tasks.services import worker_name
 from service.worker.hard_limit import end_lost_in_background
 from service.worker.metrics import WorkerMetrics
 from service.worker.plain_client import connect_plainly
+from service.worker.pulse import Peak
 
 log = structlog.get_logger("pinnokio.worker")
 
 
-def make_request_class(settings: Settings, metrics: WorkerMetrics) -> type[Request]:
+def make_request_class(settings: Settings, metrics: WorkerMetrics, peak: Peak) -> type[Request]:
     """Celery's request of a task, which its parent holds while a child works at it."""
 
     class CountedRequest(Request):
@@ -45,7 +47,9 @@ def make_request_class(settings: Settings, metrics: WorkerMetrics) -> type[Reque
 
         def on_accepted(self, pid: Any, time_accepted: Any) -> Any:
             metrics.started(self.name, self.queue)
-            return super().on_accepted(pid, time_accepted)
+            answer = super().on_accepted(pid, time_accepted)
+            peak.note(len(state.active_requests))
+            return answer
 
         def on_timeout(self, soft: Any, timeout: Any) -> Any:
             # The soft limit ends the handler, and its task says how.

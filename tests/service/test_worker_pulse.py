@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from contract import keys
+from contract import keys, queues
 from service.settings import Settings, SettingsError
 from service.store.client import Valkey
 from service.tasks.services import Services
 from service.worker.app import make_app
+from service.worker.chore import CHORES, load_chores
 from service.worker.chores.cleanup import drop_dead_workers
-from service.worker.pulse import STUCK_AFTER_S, Load, Pulse, is_alive
+from service.worker.own_chores import OwnChores
+from service.worker.pulse import STUCK_AFTER_S, Load, Peak, Pulse, is_alive
 from tests.service.conftest import MakeSettings
 from tests.service.running_worker import Worker
 from tests.service.valkey_server import RunningValkey
@@ -42,16 +44,23 @@ async def test_a_pulse_writes_file_and_heartbeat_and_takes_it_back(
 ) -> None:
     file = tmp_path / "heartbeat"
     settings = make_settings(POD_NAME="pod-1", CELERY_QUEUES="a,b", WORKER_HEARTBEAT_FILE=str(file))
-    pulse = Pulse(settings, lambda: Load(1, 4), is_connecting=lambda: False, is_stopping=lambda: False)
+    pulse = Pulse(settings, lambda: Load(1, 4, 3), is_connecting=lambda: False, is_stopping=lambda: False)
     pulse.start()
     try:
         for queue in ("a", "b"):
             beat = await eventually(partial(_read_beat, valkey, queue))
-            assert beat.startswith(b'{"active":1,"slots":4,"seen_at":')
+            assert beat.startswith(b'{"active":1,"peak":3,"slots":4,"seen_at":')
         assert file.exists()
     finally:
         pulse.stop()
     assert await valkey.hlen(keys.worker_heartbeats("a")) == 0
+
+
+def test_a_peak_tells_of_tasks_that_came_and_went() -> None:
+    peak = Peak()
+    for active in (1, 3, 2):
+        peak.note(active)
+    assert (peak.take(2), peak.take(0), peak.take(0)) == (3, 2, 0)
 
 
 async def test_heartbeats_of_dead_workers_are_dropped(settings: Settings, valkey: Valkey) -> None:
@@ -90,3 +99,31 @@ async def test_beat_touches_its_file_while_it_looks_at_its_schedule(
     finally:
         assert beat.stop() == 0
     assert time.time() - beat.heartbeat.stat().st_mtime < 30
+
+
+async def test_beat_runs_the_chores_of_sleeping_queues_itself(
+    valkey_server: RunningValkey, valkey: Valkey, tmp_path: Path
+) -> None:
+    # recovery forgets it at its first look.
+    await valkey.zadd(keys.OPEN_TASKS, {"nobody-s": 1})
+    beat = Worker(valkey_server, tmp_path, "service", {"CONTAINER_TYPE": "beat", "BEAT_RUNS": "recovery,cleanup"})
+
+    async def is_forgotten() -> bool:
+        return await valkey.zscore(keys.OPEN_TASKS, "nobody-s") is None
+
+    try:
+        await eventually(is_forgotten, deadline_s=60)
+    finally:
+        assert beat.stop() == 0
+    assert await valkey.llen(f"{keys.CELERY_PREFIX}{queues.MAINTENANCE}") == 0
+
+
+def test_a_chore_that_beat_does_not_know_is_refused(make_settings: MakeSettings) -> None:
+    load_chores()
+    with pytest.raises(SettingsError, match=r"BEAT_RUNS takes names of .*recovery.*, not sweeping"):
+        OwnChores(make_settings(BEAT_RUNS="recovery,sweeping"))
+
+
+def test_the_chores_are_those_that_the_operator_knows() -> None:
+    load_chores()
+    assert set(CHORES) == set(queues.CHORES)

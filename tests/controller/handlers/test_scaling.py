@@ -9,7 +9,7 @@ from controller.cluster.queues import QueueFigures, QueueReader
 from controller.cluster.store import Store
 from controller.cluster.valkey import Endpoint, ValkeyConnections
 from controller.handlers.metrics import OperatorMetrics
-from controller.handlers.scaling import RETIRE_AFTER_S, TELL_AFTER_S, Scaler
+from controller.handlers.scaling import RECENT_FOR_S, RETIRE_AFTER_S, TELL_AFTER_S, WAKE_ALONE_S, Scaler
 from controller.manifests.target import Workers
 from controller.manifests.worker import build_worker
 from controller.model.errors import ValkeyUnavailable
@@ -95,8 +95,8 @@ ELASTIC: dict[str, Any] = {"minReplicas": 0, "maxReplicas": 4, "concurrency": 1}
 
 
 async def test_growing_is_asked_for_at_once_and_shrinking_after_the_cooldown(bench: Bench) -> None:
-    assert bench.follow(**ELASTIC).replicas == {"default": 1, "bulk": 0}
-    await bench.look(bulk=QueueFigures(3, 0, {}))
+    assert bench.follow(("bulk", 1), **ELASTIC).replicas == {"default": 1, "bulk": 1}
+    await bench.look(bulk=QueueFigures(3, 0, {"a": 0}))
     assert bench.marks == [KEY]
     assert bench.follow(**ELASTIC).replicas["bulk"] == 3
     await bench.look(bulk=EMPTY)
@@ -106,6 +106,49 @@ async def test_growing_is_asked_for_at_once_and_shrinking_after_the_cooldown(ben
     assert bench.follow(("bulk", 3), **ELASTIC).replicas["bulk"] == 3
     await bench.look(bulk=EMPTY)
     assert bench.follow(("bulk", 3), **ELASTIC).replicas["bulk"] == 0
+
+
+async def test_a_sleeping_queue_is_woken_by_one_worker_and_then_served_by_all(bench: Bench) -> None:
+    waiting = QueueFigures(3, 0, {})
+    bench.follow(**ELASTIC)
+    await bench.look(bulk=waiting)
+    await bench.look(0.25, bulk=waiting)
+    assert bench.follow(**ELASTIC).replicas["bulk"] == 1
+    await bench.look(0.25, bulk=QueueFigures(2, 1, {"a": 1}))
+    assert bench.follow(**ELASTIC).replicas["bulk"] == 3
+
+
+async def test_the_others_do_not_wait_long_for_the_first_worker(bench: Bench) -> None:
+    waiting = QueueFigures(3, 0, {})
+    bench.follow(**ELASTIC)
+    await bench.look(bulk=waiting)
+    await bench.look(WAKE_ALONE_S, bulk=waiting)
+    assert bench.follow(**ELASTIC).replicas["bulk"] == 3
+
+
+async def test_workers_of_tasks_too_short_to_be_seen_stay_for_the_cooldown(bench: Bench) -> None:
+    workers = {"a": 0, "b": 0, "c": 0}
+    used, unused = QueueFigures(0, 0, workers, {"a": 1, "b": 1, "c": 1}), QueueFigures(0, 0, workers)
+    bench.follow(("bulk", 3), **ELASTIC)
+    await bench.look(bulk=used)
+    await bench.look(COOLDOWN_S, bulk=used)
+    await bench.look(COOLDOWN_S - RECENT_FOR_S - 1, bulk=unused)
+    assert bench.follow(**ELASTIC).replicas["bulk"] == 3
+    await bench.look(1, bulk=unused)
+    assert bench.follow(**ELASTIC).replicas["bulk"] == 0
+
+
+async def test_a_valkey_that_is_away_is_told_when_it_stays_away_and_its_return_at_once(bench: Bench) -> None:
+    bench.follow(**ELASTIC)
+    await bench.look(bulk=EMPTY)
+    await bench.look(TELL_AFTER_S, bulk=EMPTY)
+    await bench.look_in_vain()
+    assert bench.scaler.fault(KEY) is None
+    await bench.look_in_vain(TELL_AFTER_S)
+    assert bench.scaler.fault(KEY) == "away"
+    bench.marks.clear()
+    await bench.look(0.25, bulk=EMPTY)
+    assert (bench.scaler.fault(KEY), bench.marks) == (None, [KEY])
 
 
 async def test_an_operator_that_begins_goes_on_with_what_runs(bench: Bench) -> None:
@@ -170,7 +213,7 @@ async def test_a_queue_that_left_the_spec_is_kept_until_it_was_empty_for_a_while
 async def test_a_queue_that_nobody_serves_gets_a_worker_until_it_is_empty(bench: Bench) -> None:
     assert bench.follow().adopted == ()
     await bench.look(llm=QueueFigures(1, 0, {}))
-    assert bench.follow().adopted == ("llm",)
+    assert (bench.follow().adopted, bench.reason("llm")) == (("llm",), Reason.ORPHANED)
     assert bench.follow(("llm", 1)).kept == {"llm"}
     await bench.look(llm=EMPTY)
     await bench.look(RETIRE_AFTER_S, llm=EMPTY)

@@ -11,7 +11,7 @@ from kombu import Connection
 from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from contract import keys
-from controller.cluster.queues import STALE_AFTER_S, QueueFigures, QueueReader
+from controller.cluster.queues import SEARCHED, STALE_AFTER_S, QueueFigures, QueueReader
 from controller.cluster.valkey import Endpoint, ValkeyConnections
 from controller.model.errors import ValkeyUnavailable
 from controller.model.service import ServiceKey
@@ -68,9 +68,9 @@ def endpoint(valkey: RunningValkey) -> Endpoint:
     return Endpoint("127.0.0.1", valkey.port)
 
 
-def _beat(valkey: RunningValkey, worker: str, active: int, seen_at: float) -> None:
+def _beat(valkey: RunningValkey, worker: str, active: int, seen_at: float, **more: int) -> None:
     with valkey.client() as client:
-        said = {"active": active, "slots": 4, "seen_at": seen_at}
+        said = {"active": active, "slots": 4, "seen_at": seen_at, **more}
         client.hset(keys.worker_heartbeats("bulk"), worker, json.dumps(said))
 
 
@@ -124,6 +124,31 @@ async def test_a_heartbeat_that_stands_still_is_nobodys(
     _beat(valkey, "alive", 2, time.time() - 86_390)
     read = await reader.read(KEY, endpoint, PREFIX, ["bulk"])
     assert read["bulk"].active == {"alive": 2}
+
+
+async def test_a_heartbeat_tells_how_many_ran_since_the_one_before(
+    reader: QueueReader, endpoint: Endpoint, valkey: RunningValkey
+) -> None:
+    _beat(valkey, "new", 1, time.time(), peak=3)
+    _beat(valkey, "of an older version", 2, time.time())
+    read = await reader.read(KEY, endpoint, PREFIX, ["bulk"])
+    assert read["bulk"].peaks == {"new": 3, "of an older version": 2}
+
+
+async def test_a_list_that_nobody_asked_for_is_found(
+    reader: QueueReader, endpoint: Endpoint, producer: Celery, valkey: RunningValkey
+) -> None:
+    with valkey.client() as client:
+        client.mset({f"{{pinnokio}}:result:{number}": "" for number in range(3 * SEARCHED)})
+        client.rpush("of-someone-else", "x")
+    producer.send_task("x", queue="forgotten", priority=9)
+    for _ in range(8):
+        read = await reader.read(KEY, endpoint, PREFIX, ["bulk"])
+        if "forgotten" in read:
+            break
+    assert read.keys() == {"bulk", "forgotten"}
+    read = await reader.read(KEY, endpoint, PREFIX, ["bulk", "forgotten"])
+    assert read["forgotten"].waiting == 1
 
 
 async def test_a_valkey_that_does_not_answer_is_not_an_empty_one(reader: QueueReader) -> None:

@@ -200,3 +200,17 @@ def test_names_and_labels_of_the_longest_names_fit() -> None:
         room = 63 - 11 if manifest["kind"] == "StatefulSet" else 63 if manifest["kind"] == "Service" else 253
         assert len(manifest["metadata"]["name"]) <= room, name
         assert all(len(value) <= 63 for value in manifest["metadata"]["labels"].values())
+
+
+@pytest.mark.parametrize(
+    ("maintenance", "said"),
+    [
+        pytest.param({"minReplicas": 0}, "cleanup,health_check,recovery", id="its workers sleep"),
+        pytest.param({"minReplicas": 1}, None, id="its workers are there"),
+    ],
+)
+def test_beat_runs_the_chores_of_a_queue_that_may_sleep(maintenance: dict[str, Any], said: str | None) -> None:
+    queues = [{"name": name} for name in ("default", "computation", "llm")]
+    target = build_target(build_spec(queues=[*queues, {"name": "maintenance", **maintenance}]))
+    beat = _pods(target)["Deployment/demo-beat"]["spec"]["containers"][0]
+    assert _env(beat).get("BEAT_RUNS") == said

@@ -9,8 +9,8 @@ from controller.plan.scaling import (
     Pause,
     Reading,
     Reason,
-    Sample,
     plan_deletion_costs,
+    plan_recent,
     plan_replicas,
     read_pause,
 )
@@ -78,17 +78,39 @@ def test_the_number_of_workers(
 
 
 def test_fewer_only_when_fewer_were_enough_for_the_whole_cooldown() -> None:
-    samples = [Sample(0, 4), Sample(2, 2), Sample(4, 0)]
-    decision = plan_replicas(_queue(), Reading(0, 0, 0), 5, samples, Pause.NOTHING)
+    decision = plan_replicas(_queue(), Reading(0, 0, 0), 5, (4, 2, 0), Pause.NOTHING)
     assert (decision.desired, decision.wanted, decision.reason) == (4, 0, Reason.COOLDOWN)
-    assert plan_replicas(_queue(), Reading(0, 0, 0), 5, samples[1:], Pause.NOTHING).desired == 2
+    assert plan_replicas(_queue(), Reading(0, 0, 0), 5, (2, 0), Pause.NOTHING).desired == 2
     assert plan_replicas(_queue(), Reading(0, 0, 0), 5, (), Pause.NOTHING).desired == 0
 
 
 def test_more_at_once_and_a_lower_maximum_too() -> None:
-    assert plan_replicas(_queue(), Reading(20, 0, 0), 1, [Sample(0, 1)], Pause.NOTHING).desired == 5
+    assert plan_replicas(_queue(), Reading(20, 0, 0), 1, (1,), Pause.NOTHING).desired == 5
     lower = _queue(maxReplicas=2)
-    assert plan_replicas(lower, Reading(0, 0, 0), 5, [Sample(0, 5)], Pause.NOTHING).desired == 2
+    assert plan_replicas(lower, Reading(0, 0, 0), 5, (5,), Pause.NOTHING).desired == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "current", "desired"),
+    [
+        pytest.param({}, 0, 1, id="one first"),
+        pytest.param({}, 1, 1, id="and no more before it was heard of"),
+        pytest.param({"minReplicas": 2}, 0, 2, id="never below the minimum"),
+        pytest.param({"maxReplicas": 1}, 0, 1, id="one at most"),
+    ],
+)
+def test_a_sleeping_queue_is_woken_by_one_worker(fields: dict[str, Any], current: int, desired: int) -> None:
+    decision = plan_replicas(_queue(**fields), Reading(50, None, 0), current, (), Pause.NOTHING, is_waking=True)
+    assert (decision.desired, decision.reason) == (desired, Reason.AT_MAXIMUM)
+    is_last = desired == _queue(**fields).most_replicas
+    assert ("the others follow" in decision.message) is not is_last
+
+
+def test_short_tasks_hold_what_they_used_and_start_nothing() -> None:
+    between = Reading(0, 0, 0, recent=9)
+    assert plan_recent(_queue(), between) == 3
+    assert plan_replicas(_queue(), between, 1, (3,), Pause.NOTHING).desired == 1
+    assert plan_replicas(_queue(), between, 5, (3,), Pause.NOTHING).desired == 3
 
 
 @pytest.mark.parametrize(

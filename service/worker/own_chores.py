@@ -1,0 +1,72 @@
+"""Chores that beat runs itself, in a thread of its own: those of a queue whose workers sleep while there is no task.
+
+A message each ten seconds would never let them sleep. Which chores these are says BEAT_RUNS, set by who knows how many
+workers a queue keeps.
+"""
+
+import asyncio
+import queue
+import threading
+from typing import Any
+
+import structlog
+
+from service.settings import Settings, SettingsError
+from service.store.client import VALKEY_FAULTS
+from service.tasks.services import Services
+from service.worker.chore import CHORES
+
+log = structlog.get_logger("pinnokio.beat")
+
+# Beat ends when the thread does, and a chore is a matter of seconds; what it leaves undone the next one does.
+END_S = 5.0
+
+
+class OwnChores:
+    """Runs what `start` asks for, one after the other, until `stop`. Raises SettingsError for chores that are none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.names = frozenset(settings.beat_runs)
+        if unknown := self.names - CHORES.keys():
+            raise SettingsError(
+                f"BEAT_RUNS takes names of {', '.join(sorted(CHORES))}, not {', '.join(sorted(unknown))}"
+            )
+        self._settings = settings
+        # One that is asked for while it waits or runs is left out: the next comes by itself.
+        self._busy: set[str] = set()
+        self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+
+    def start(self, name: str) -> None:
+        if not self._thread.is_alive():
+            self._thread.start()
+        if name not in self._busy:
+            self._busy.add(name)
+            self._asked.put(name)
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._asked.put(None)
+            self._thread.join(END_S)
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            services = Services.open(self._settings)
+            while (name := self._asked.get()) is not None:
+                try:
+                    runner.run(self._run_one(name, services))
+                except VALKEY_FAULTS as fault:
+                    log.warning("chore_failed", task_type=name, error=repr(fault))
+                except Exception:
+                    # The edge of the thread: one that fails must not end the others.
+                    log.exception("chore_failed", task_type=name)
+                finally:
+                    self._busy.discard(name)
+            runner.run(services.close())
+
+    async def _run_one(self, name: str, services: Services) -> None:
+        chore = CHORES[name]
+        fields: dict[str, Any] = {"task_type": name}
+        with structlog.contextvars.bound_contextvars(**fields):
+            async with asyncio.timeout(chore.max_duration_s):
+                await chore.handler(services)
