@@ -89,8 +89,9 @@ def _measure_short_tasks(bench: Bench) -> None:
         _when(lambda due=burst * 20: bench.broker.ended() == due)  # type: ignore[misc]
         time.sleep(BURST_EVERY_S)
     steps = [count for _, count in bench.seen.wanted]
-    rises = sum(after > before for before, after in pairwise(steps))
-    print(f"{BURSTS} bursts of short tasks: workers wanted {steps}, risen {rises} time(s) (KEDA: 5 → 0 → 5)")
+    peak = steps.index(max(steps))
+    again = sum(after > before for before, after in pairwise(steps[peak:]))
+    print(f"{BURSTS} bursts of short tasks: workers wanted {steps}, risen again {again} time(s) (KEDA: 5 → 0 → 5)")
 
 
 def _begin_anew(bench: Bench) -> None:

@@ -110,8 +110,8 @@ def _was_beyond_pending(previous: Status | None) -> bool:
 
 
 def _say_degraded(found: Finding) -> _Said:
-    """In this order: spec, names taken by others, what the API server refused, what fails to run,
-    a Valkey that cannot be read."""
+    """In this order: spec, names taken by others, what the API server refused, a Valkey that
+    cannot be read (others fail by it), what fails to run."""
     if found.invalid:
         return _Said("True", INVALID_SPEC, str(found.invalid))
     if found.taken:
@@ -120,11 +120,12 @@ def _say_degraded(found: Finding) -> _Said:
     if found.refusals:
         messages = "; ".join(f"{refusal.ref}: {refusal.message}" for refusal in found.refusals)
         return _Said("True", found.refusals[0].reason, messages)
-    if found.problems:
-        return _Said("True", found.problems[0].reason, "; ".join(str(problem) for problem in found.problems))
+    problems = [str(problem) for problem in found.problems]
     if found.valkey_fault:
         hold = "workers keep their number and go on when it answers; check its address, login and network"
-        return _Said("True", VALKEY_UNREACHABLE, f"{found.valkey_fault}: {hold}")
+        return _Said("True", VALKEY_UNREACHABLE, "; ".join([f"{found.valkey_fault}: {hold}", *problems]))
+    if problems:
+        return _Said("True", found.problems[0].reason, "; ".join(problems))
     return _Said("False", "AsExpected", "Nothing fails.")
 
 
@@ -152,7 +153,7 @@ def _say_progressing(found: Finding, ready: _Said, degraded: _Said) -> _Said:
     if found.paused:
         return _Said("False", "Paused", "Paused before it was complete.")
     if degraded.status == "True":
-        return _Said("False", "Blocked", "Something fails; see Degraded.")
+        return _say_leaving(found) or _Said("False", "Blocked", "Something fails; see Degraded.")
     if found.waiting:
         names = ", ".join(str(ref) for ref in found.waiting)
         return _Said("True", "WaitingForRemoval", f"Waiting until {names} of a former namesake is gone.")

@@ -101,6 +101,14 @@ class SourceProvider:
         lines.append(("ready", "yes" if self.is_up() else "no: `python -m tests.cluster up` repairs it"))
         return lines
 
+    def stop_program(self, name: str) -> None:
+        """End one of the node's programs, such as `kubelet`, by its recorded process id; `up` starts it again."""
+        layout = state.read_layout(self.clone)
+        record = processes.read_records(layout).get(name) if layout else None
+        if record is None:
+            raise ClusterError(f"this cluster has no program {name}")
+        processes.stop(record)
+
     def builder(self) -> Builder:
         return buildah.BuildahBuilder()
 

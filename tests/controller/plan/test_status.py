@@ -16,7 +16,8 @@ from controller.plan.conditions import Finding, plan_conditions
 from controller.plan.generated import plan_flag
 from controller.plan.health import Part, Problem
 from controller.plan.rollout import Requests, enter_rollout
-from controller.plan.status import next_status_write, plan_status
+from controller.plan.scaling import QueueView, Reading, plan_farewell
+from controller.plan.status import next_status_write, plan_farewells, plan_status
 from tests.controller.builders import KEY, UID, build_spec, build_target
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -36,6 +37,7 @@ def _parts(api_ready: int = 1) -> tuple[Part, ...]:
 OFF = enter_rollout(TARGET.spec.unified_registry, "i", None, None, Requests(), NOW)
 UP = Finding(parts=_parts())
 DOWN = Finding(parts=_parts(0))
+LEAVING = {"old": QueueView(Reading(2, 0, 0), plan_farewell(Reading(2, 0, 0), is_orphan=False))}
 CRASH = Finding(parts=_parts(0), problems=(Problem("api", "CrashLoopBackOff", "it ends"),))
 
 
@@ -108,6 +110,16 @@ READY = {
                 "FlagRollout": ("Unknown", "InvalidSpec"),
             },
         ),
+        (Finding(parts=_parts(), queues=LEAVING), "Ready", {"Progressing": ("True", "ServingFormerQueues")}),
+        (
+            replace(CRASH, valkey_fault="Valkey at cache: refused", queues=LEAVING),
+            "Degraded",
+            {
+                "Ready": ("False", "NotAllReady"),
+                "Progressing": ("True", "ServingFormerQueues"),
+                "Degraded": ("True", "ValkeyUnreachable"),
+            },
+        ),
         (Finding(parts=_parts(), paused=True), "Ready", {"Paused": ("True", "Annotation")}),
         (
             Finding(parts=_parts(0), paused=True),
@@ -127,6 +139,8 @@ READY = {
         "name taken",
         "waiting for a namesake",
         "invalid",
+        "a queue leaves",
+        "Valkey away",
         "paused",
         "paused early",
     ],
@@ -136,6 +150,15 @@ def test_conditions_and_phase(found: Finding, phase: str, changes: dict[str, tup
     assert _words(status) == READY | changes
     assert status.phase == phase
     assert status.observed_generation == 3
+
+
+def test_a_queue_beyond_the_spec_is_told_once() -> None:
+    orphan = QueueView(Reading(1, None, 0), plan_farewell(Reading(1, None, 0), is_orphan=True))
+    parts = (*_parts(), Part("lost", "worker", API, 1, 0, 0, is_current=True, needed=0))
+    first = _status(Finding(parts=parts, queues={"lost": orphan}))
+    (told,) = plan_farewells(_status(UP), first)
+    assert (told.name, told.decision) == ("lost", "Orphaned")
+    assert plan_farewells(first, first) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """A Valkey on this machine at the address at which pods reach it, and the sending side of Celery."""
 
 import json
+import os
+import signal
 import socket
 from typing import Any
 
@@ -26,6 +28,7 @@ class Broker:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self._server: ValkeyServer | None = None
+        self._pid = 0
         settings = Settings.from_env({"LISTENERS_REDIS_PORT": str(self.port)})
         self._celery = Celery("test", set_as_current=False)
         self._celery.conf.update(broker_configuration(settings), task_ignore_result=True)
@@ -35,11 +38,23 @@ class Broker:
         self._server.start(timeout=READY_S)
         with self.client() as client:
             client.config_set("bind", f"127.0.0.1 {self.address}")
+            info: Any = client.info("server")
+            self._pid = int(info["process_id"])
 
     def stop(self) -> None:
         if self._server is not None:
             self._server.terminate()
             self._server = None
+
+    def pause(self) -> None:
+        """It stands still with all its data and answers nobody, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        os.kill(self._pid, number)
 
     def flush(self) -> None:
         with self.client() as client:
@@ -64,6 +79,10 @@ class Broker:
     def unacked(self) -> int:
         with self.client() as client:
             return int(client.hlen("{pinnokio}:unacked"))
+
+    def waiting(self, queue: str) -> int:
+        with self.client() as client:
+            return int(client.llen(f"{{pinnokio}}:{queue}"))
 
     def busy_workers(self, queue: str) -> set[str]:
         with self.client() as client:

@@ -6,6 +6,8 @@ from tests.controller.cluster.operator import UNPLACEABLE
 from tests.controller.scaling.broker import Broker
 
 COOLDOWN_S: Final = 6
+# Two noisy cores bring a worker up in ten seconds at worst; what is promised is measured by the benchmark.
+PATIENCE_S: Final = 90.0
 SMALL: Final = {"requests": {"cpu": "10m", "memory": "64Mi"}}
 TYPES: Final = (
     "document_analysis",

@@ -1,4 +1,4 @@
-"""A TCP proxy between a worker and its Valkey that can be cut: the network as a fault.
+"""A TCP proxy between a client and its server that can be cut: the network as a fault.
 
 Cut, it refuses new connections and breaks those that it has, or leaves them open and silent, as a firewall that drops
 packets does.
@@ -14,11 +14,11 @@ Cut = Literal["refused", "silent"]
 
 
 class Proxy:
-    """Passes everything on to `target_port`, from an event loop in a thread of its own."""
+    """Passes everything on to the target, from an event loop in a thread of its own."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, target_host: str = "127.0.0.1") -> None:
         self.port = 0
-        self._target_port = target_port
+        self._target = target_host, target_port
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self._server: asyncio.Server | None = None
@@ -68,7 +68,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            back_reader, back_writer = await asyncio.open_connection(*self._target)
             await asyncio.gather(self._forward(reader, back_writer), self._forward(back_reader, writer))
         except (OSError, asyncio.CancelledError):
             # One side has gone, or the cable was pulled: asyncio's server has nothing to log of that.
@@ -87,8 +87,8 @@ class Proxy:
 
 
 @contextmanager
-def running_proxy(target_port: int) -> Iterator[Proxy]:
-    proxy = Proxy(target_port)
+def running_proxy(target_port: int, target_host: str = "127.0.0.1") -> Iterator[Proxy]:
+    proxy = Proxy(target_port, target_host)
     proxy.start()
     try:
         yield proxy

@@ -1,0 +1,225 @@
+"""What breaks around the operator: the API server, its watches, a quota, an admission rule, a spec that changes twice.
+
+Pods play no part here: no node has room for them. What breaks while workers work is in tests/controller/scaling.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.cluster.model import ClusterError
+from tests.cluster.providers.source import SourceProvider
+from tests.controller.cluster.conftest import grant
+from tests.controller.cluster.operator import Namespace, Operator, build_service, wait_for
+from tests.missing import end_test_without
+from tests.service.faults.proxy import Proxy, running_proxy
+
+pytestmark = pytest.mark.cluster
+
+NUMBERS = itertools.count(1)
+START_S = 40.0
+# A refused object is tried again each 15 s.
+HEALED_S = 40.0
+# A watch that hears nothing for 90 s is given up.
+SILENT_S = 150.0
+
+
+@pytest.fixture
+def served(place: Namespace, operator: Operator) -> Iterator[Namespace]:
+    yield from _serve(replace(place, service=f"faulty{next(NUMBERS)}"))
+
+
+def _serve(service: Namespace) -> Iterator[Namespace]:
+    service.apply(build_service(service.service))
+    wait_for(lambda: service.get("deployment", f"{service.service}-beat"), lambda seen: seen is not None, START_S)
+    yield service
+    service.kubectl("delete", "psvc", service.service, "--ignore-not-found", "--wait=false")
+
+
+def _has_come_back(service: Namespace, within_s: float) -> None:
+    """Something is deleted, and put there again: watches and writes work."""
+    name = f"{service.service}-beat"
+    service.kubectl("delete", "deployment", name)
+    wait_for(lambda: service.get("deployment", name), lambda seen: seen is not None, within_s)
+
+
+def test_a_restarted_api_server_changes_nothing(served: Namespace, operator: Operator) -> None:
+    provider = served.cluster.provider
+    if not isinstance(provider, SourceProvider):
+        end_test_without("a cluster from source, whose API server can be restarted")
+    assert operator.process is not None
+    before, pid = _generations(served), operator.process.pid
+    provider.stop_program("kube-apiserver")
+    provider.up()
+    _has_come_back(served, START_S)
+    assert operator.process.poll() is None
+    assert operator.process.pid == pid
+    beat = f"{served.service}-beat"
+    assert _generations(served) | {beat: 0} == before | {beat: 0}
+
+
+@pytest.fixture(scope="module")
+def proxied(place: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Operator, Proxy]]:
+    """An operator that reaches the API server through a proxy, in a namespace of its own."""
+    name = f"{place.name}-far"
+    place.cluster.kubectl("create", "namespace", name)
+    far = replace(place, name=name)
+    folder = tmp_path_factory.mktemp("proxied")
+    grant(far, folder / "kubeconfig")
+    config: dict[str, Any] = yaml.safe_load((folder / "kubeconfig").read_text())
+    address = urlsplit(config["clusters"][0]["cluster"]["server"])
+    with running_proxy(address.port or 443, address.hostname or "") as proxy:
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
+        (folder / "kubeconfig").write_text(yaml.safe_dump(config))
+        running = Operator(name, folder / "operator.log", folder / "kubeconfig")
+        running.start()
+        yield running, proxy
+        running.stop()
+    place.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param("refused", id="broken"), pytest.param("silent", id="silent", marks=pytest.mark.faults)],
+)
+def test_what_a_dropped_watch_missed_is_seen_when_it_is_back(
+    place: Namespace, proxied: tuple[Operator, Proxy], how: Any
+) -> None:
+    operator, proxy = proxied
+    far = replace(place, name=operator.namespace, service=f"faulty{next(NUMBERS)}")
+    service = build_service(far.service)
+    far.apply(service)
+    beat, api = f"{far.service}-beat", f"{far.service}-api"
+    wait_for(lambda: far.get("deployment", beat), lambda seen: seen is not None, START_S)
+    with proxy.cut(how):
+        far.kubectl("delete", "deployment", beat)
+        service["spec"]["logLevel"] = "DEBUG"
+        far.apply(service)
+    within_s = START_S if how == "refused" else SILENT_S
+    wait_for(lambda: far.get("deployment", beat), lambda seen: seen is not None, within_s)
+    wait_for(lambda: _env(far, api).get("LOG_LEVEL"), lambda level: level == "DEBUG", within_s)
+    far.kubectl("delete", "psvc", far.service, "--wait=false")
+
+
+def test_a_quota_that_refuses_an_object_is_told_and_heals(place: Namespace, operator: Operator) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "tight"},
+        "spec": {"hard": {"count/statefulsets.apps": "0"}},
+    }
+    place.apply(quota)
+    wait_for(lambda: (place.get("resourcequota", "tight") or {}).get("status", {}).get("hard"), bool, 20)
+    served = replace(place, service=f"faulty{next(NUMBERS)}")
+    try:
+        served.apply(build_service(served.service))
+        degraded = wait_for(lambda: served.condition("Degraded"), lambda seen: seen.get("status") == "True", START_S)
+        assert degraded["reason"] == "Forbidden"
+        assert f"StatefulSet/{served.service}-valkey: " in degraded["message"]
+        assert "exceeded quota: tight" in degraded["message"]
+        # The others are there all the same.
+        assert served.get("deployment", f"{served.service}-api") is not None
+    finally:
+        place.kubectl("delete", "resourcequota", "tight")
+    wait_for(lambda: served.get("statefulset", f"{served.service}-valkey"), lambda seen: seen is not None, HEALED_S)
+    wait_for(lambda: served.condition("Degraded").get("reason"), lambda word: word != "Forbidden", HEALED_S)
+    served.kubectl("delete", "psvc", served.service, "--wait=false")
+
+
+@pytest.mark.faults
+def test_an_admission_rule_that_refuses_an_object_is_told_and_heals(served: Namespace) -> None:
+    name = f"no-debug-{served.name}"
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": served.name}},
+                "resourceRules": [
+                    {
+                        "apiGroups": ["apps"],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE", "UPDATE"],
+                        "resources": ["deployments"],
+                    }
+                ],
+            },
+            "validations": [
+                {
+                    "expression": "!object.spec.template.spec.containers[0].env.exists(e, e.name == 'LOG_LEVEL'"
+                    " && e.value == 'DEBUG')",
+                    "message": "nobody may log at DEBUG here",
+                }
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    beat, api = f"{served.service}-beat", f"{served.service}-api"
+    for document in (policy, binding):
+        served.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document))
+    try:
+        # The rule holds once it refuses.
+        refused = ("set", "env", f"deployment/{api}", "LOG_LEVEL=DEBUG", "--dry-run=server")
+        wait_for(lambda: _refuses(served, *refused), bool, START_S)
+        served.apply(build_service(served.service, logLevel="DEBUG"))
+        degraded = wait_for(lambda: served.condition("Degraded"), _is_of_rule, START_S)
+        assert f"Deployment/{beat}: " in degraded["message"]
+        assert _env(served, api)["LOG_LEVEL"] == "INFO"
+    finally:
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+            served.cluster.kubectl("delete", kind, name)
+    wait_for(lambda: _env(served, api)["LOG_LEVEL"], lambda level: level == "DEBUG", HEALED_S)
+    wait_for(lambda: served.condition("Degraded"), lambda seen: not _is_of_rule(seen), HEALED_S)
+
+
+def test_the_second_of_two_specs_in_a_second_holds(served: Namespace) -> None:
+    api = f"{served.service}-api"
+    for level in ("DEBUG", "ERROR", "WARNING"):
+        patch = {"spec": {"logLevel": level, "api": {"replicas": 3 if level == "ERROR" else 2}}}
+        served.kubectl("patch", "psvc", served.service, "--type=merge", "-p", json.dumps(patch))
+    last = served.get("psvc", served.service)
+    assert last is not None
+    wait_for(lambda: _env(served, api)["LOG_LEVEL"], lambda level: level == "WARNING", 20)
+    generation = last["metadata"]["generation"]
+    wait_for(lambda: served.status().get("observedGeneration"), lambda seen: seen == generation, 20)
+    deployment = served.get("deployment", api)
+    assert deployment is not None
+    assert deployment["spec"]["replicas"] == 2
+
+
+def _is_of_rule(condition: dict[str, Any]) -> bool:
+    return "nobody may log at DEBUG here" in condition.get("message", "")
+
+
+def _refuses(service: Namespace, *args: str) -> bool:
+    try:
+        service.kubectl(*args)
+    except ClusterError as error:
+        return "nobody may log" in str(error)
+    return False
+
+
+def _env(service: Namespace, deployment: str) -> dict[str, str]:
+    seen = service.get("deployment", deployment)
+    assert seen is not None
+    container = seen["spec"]["template"]["spec"]["containers"][0]
+    return {each["name"]: each.get("value", "") for each in container["env"]}
+
+
+def _generations(service: Namespace) -> dict[str, int]:
+    return {
+        each["metadata"]["name"]: each["metadata"]["generation"] for each in service.children("deployment").values()
+    }
