@@ -1,9 +1,11 @@
 """The PinnokioService whose workers a test looks at, and what one sees of them."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from tests.cluster.model import ClusterError
 from tests.controller.cluster.operator import Namespace
 from tests.controller.scaling.broker import Broker
 from tests.controller.scaling.specs import build_service
@@ -40,6 +42,12 @@ class Scaled(Namespace):
         """Pods that run a task, by their heartbeats."""
         assert self.broker is not None
         return self.pods(queue).keys() & self.broker.busy_workers(queue)
+
+    def kill(self, pod: str) -> None:
+        """Every process in it at once; kubelet starts it again."""
+        with contextlib.suppress(ClusterError):
+            # The shell goes with the rest, which kubectl takes for a failure.
+            self.kubectl("exec", pod, "--", "sh", "-c", "kill -9 -1")
 
     def leaving(self, queue: str = "bulk") -> set[str]:
         return {name for name, pod in self.pods(queue).items() if "deletionTimestamp" in pod["metadata"]}

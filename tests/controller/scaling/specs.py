@@ -25,7 +25,7 @@ def build_queue(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "resources": SMALL, "scaling": {"cooldownSeconds": COOLDOWN_S}} | more
 
 
-def build_service(name: str, image: str, broker: Broker, *queues: dict[str, Any], **more: Any) -> dict[str, Any]:
+def build_service(name: str, image: str, broker: Broker, /, *queues: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Every task type goes to `default`, which sleeps; `more` stands in its spec."""
     return {
         "apiVersion": "pinnokio.io/v1alpha1",

@@ -90,7 +90,9 @@ def test_a_service_deleted_in_mid_flight_lets_its_tasks_end(service: Scaled, bro
     assert broker.ended() == 0
     broker.open_gate()
     wait_for(lambda: service.pods(), lambda left: not left, GONE_S)
-    assert (broker.started(), broker.ended(), broker.unacked(), broker.waiting("bulk")) == (1, 1, 0, 1)
+    # It may have taken the other one before it was told to go.
+    done = broker.ended()
+    assert (broker.started(), broker.unacked(), broker.waiting("bulk")) == (done, 0, 2 - done)
 
 
 def test_a_bad_image_leaves_the_old_workers_at_work(service: Scaled, broker: Broker) -> None:

@@ -11,6 +11,9 @@ from tests.controller.scaling.specs import COOLDOWN_S, PATIENCE_S, build_queue
 
 pytestmark = pytest.mark.cluster
 
+# The first of these tests starts the operator.
+START_S = 40.0
+
 
 def _metrics(operator: Operator) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{operator.metrics_port}/metrics", timeout=10) as answer:
@@ -96,7 +99,8 @@ def test_a_task_left_by_a_killed_worker_keeps_one_worker(service: Scaled, operat
     service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=2))
     broker.send(3, "bulk")
     wait_for(broker.started, lambda count: count == 3, PATIENCE_S)
-    service.kubectl("delete", "pod", *service.pods(), "--grace-period=0", "--force")
+    for pod in service.pods():
+        service.kill(pod)
     told = wait_for(lambda: service.queue_status(), lambda seen: seen.get("decision") == "HeldMessages", PATIENCE_S)
     assert (told["desired"], told["waiting"]) == (1, 0)
     assert told["unacked"] > 0
