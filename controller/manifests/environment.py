@@ -64,7 +64,7 @@ def build_queue_environment(target: Target, queue: QueueSpec) -> dict[str, str]:
         "CELERY_HARD_TIME_LIMIT_S": str(hard),
         "WORKER_HEARTBEAT_FILE": HEARTBEAT_FILE,
         "WORKER_METRICS_PORT": str(kubernetes.WORKER_METRICS_PORT),
-        "TASK_ROUTES": _build_routes(target),
+        "TASK_ROUTES": _build_routes(target, queue.name),
     }
 
 
@@ -83,9 +83,14 @@ def _beats_own_chores(target: Target) -> list[str]:
     return [name for name in queues.CHORES if queues.queue_of(name, target.spec.routes) in sleepers]
 
 
-def _build_routes(target: Target) -> str:
-    """For beat and workers. The API reads routes from the flag document, so that a new route closes no socket."""
-    return ",".join(f"{task}={queue}" for task, queue in sorted(target.spec.routes.items()))
+def _build_routes(target: Target, queue: str | None = None) -> str:
+    """For beat, or for the workers of a queue: those are told what comes to it and what goes elsewhere, so that a route
+    between other queues restarts none of them. The API reads routes from the flag document: one closes no socket."""
+    return ",".join(
+        f"{task}={to}"
+        for task, to in sorted(target.spec.routes.items())
+        if queue is None or queue in (to, queues.queue_of(task, {}))
+    )
 
 
 def build_env_from(sources: Iterable[EnvFrom]) -> list[EnvFromSource]:

@@ -9,6 +9,7 @@ import structlog
 from contract import keys
 from contract.queues import QUEUES
 from service.store.cleanup import RegistryCleanup
+from service.store.routes import read_routes
 from service.tasks.services import Services
 from service.worker.chore import chore
 
@@ -21,7 +22,8 @@ DEAD_WORKER_S = 600.0
 @chore("cleanup", every_s=300)
 async def clean_up(services: Services) -> None:
     dead = 0
-    for queue in {*QUEUES, *services.settings.task_routes.values()}:
+    routes = services.settings.task_routes | await read_routes(services.valkey)
+    for queue in {*QUEUES, *routes.values()}:
         dead += await drop_dead_workers(services, queue, time.time() - DEAD_WORKER_S)
     log.info("cleanup_done", dead_workers=dead, **await RegistryCleanup(services.lane).run())
 

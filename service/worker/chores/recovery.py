@@ -8,14 +8,13 @@ import asyncio
 from collections import Counter
 from typing import Final
 
-import msgspec
 import structlog
 
-from contract import flag, keys
 from service.domain.errors import DependencyUnavailable
 from service.domain.recovery import choose_action
 from service.domain.tasks import TaskEntry
 from service.store.recovery import Look
+from service.store.routes import read_routes
 from service.store.tasks import LOOK_EVERY_S, Fence
 from service.tasks.declaring import route_of
 from service.tasks.ending import end_run, ending_of_lost, ending_of_stuck, tell_late
@@ -134,13 +133,5 @@ class Recovery:
 
     async def _queue_of(self, entry: TaskEntry) -> str:
         if self._routes is None:
-            self._routes = self._services.settings.task_routes | await self._read_routes()
+            self._routes = self._services.settings.task_routes | await read_routes(self._services.valkey)
         return route_of(entry.task_type, self._routes)
-
-    async def _read_routes(self) -> dict[str, str]:
-        document = await self._services.valkey.get(keys.FLAG)
-        try:
-            return flag.decode(document).routes if document else {}
-        except msgspec.DecodeError as fault:
-            log.error("flag_document_unreadable", error=repr(fault))
-            return {}

@@ -214,3 +214,12 @@ def test_beat_runs_the_chores_of_a_queue_that_may_sleep(maintenance: dict[str, A
     target = build_target(build_spec(queues=[*queues, {"name": "maintenance", **maintenance}]))
     beat = _pods(target)["Deployment/demo-beat"]["spec"]["containers"][0]
     assert _env(beat).get("BEAT_RUNS") == said
+
+
+def test_a_new_route_changes_the_pods_of_its_two_queues_and_beats() -> None:
+    queues = [{"name": name} for name in ("default", "computation", "llm", "maintenance", "heavy")]
+    before, after = (
+        _pods(build_target(build_spec(queues=queues, routes=routes))) for routes in ({}, {"ml_analysis": "heavy"})
+    )
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"Deployment/demo-worker-computation", "Deployment/demo-worker-heavy", "Deployment/demo-beat"}

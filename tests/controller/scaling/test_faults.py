@@ -60,7 +60,7 @@ def test_an_operator_killed_in_a_drain_goes_on_where_it_was(
     service: Scaled, operator: Operator, broker: Broker, begin: Callable[[Scaled, Broker], None]
 ) -> None:
     service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
-    wait_for(lambda: service.replicas(), lambda seen: seen == 0)
+    wait_for(lambda: service.replicas(), lambda seen: seen == 0, 40)
     begin(service, broker)
     operator.stop(signal.SIGKILL)
     before = broker.started()

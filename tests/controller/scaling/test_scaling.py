@@ -22,7 +22,7 @@ def _metrics(operator: Operator) -> str:
 
 def test_workers_come_from_nothing_and_go_back_to_nothing(service: Scaled, operator: Operator, broker: Broker) -> None:
     service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=2))
-    wait_for(lambda: service.replicas(), lambda seen: seen == 0)
+    wait_for(lambda: service.replicas(), lambda seen: seen == 0, START_S)
     wait_for(lambda: service.queue_status().get("decision"), lambda word: word == "Idle", 30)
 
     broker.send(6, "bulk")
@@ -109,7 +109,7 @@ def test_a_task_left_by_a_killed_worker_keeps_one_worker(service: Scaled, operat
 
 def test_pauses_keep_the_number(service: Scaled, operator: Operator, broker: Broker) -> None:
     service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
-    wait_for(lambda: service.replicas(), lambda seen: seen == 0)
+    wait_for(lambda: service.replicas(), lambda seen: seen == 0, START_S)
     service.kubectl("annotate", "psvc", service.service, "pinnokio.io/scaling-paused=out")
     wait_for(lambda: service.queue_status().get("decision"), lambda word: word == "Idle", 30)
     broker.send(1, "bulk")
