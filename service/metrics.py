@@ -4,6 +4,8 @@ Labels are bounded: `method` is a known method or `unknown`, `code` an RPC code 
 unified registry was on when the call ran (`none`: the call asked for no user's flag).
 """
 
+import functools
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from contract import metrics as names
@@ -27,3 +29,9 @@ FLAG_REVISION = Gauge(names.FLAG_REVISION, "Revision of the flag document in for
 WS_CONNECTIONS = Gauge(names.WS_CONNECTIONS, "Open WebSockets of this process.")
 EVENTS_DROPPED = Counter(names.EVENTS_DROPPED, "Events that were not sent because their socket read too slowly.")
 TASKS_STARTED = Counter(names.TASKS_STARTED, "Tasks that were queued.", ("task_type",))
+
+
+@functools.cache
+def registered(registry: str, operation: str) -> Counter:
+    """The counter of one registry's operation: found once, for looking up labels takes longer than counting."""
+    return REGISTRY_OPERATIONS.labels(registry, operation)

@@ -75,6 +75,10 @@ class Registration:
     def at(self) -> str:
         return self.now.isoformat()
 
+    @property
+    def names_companies(self) -> bool:
+        return self.company_id is not None or self.authorized_companies is not None
+
 
 def build_user_document(fields: Fields) -> dict[str, Any] | None:
     """The contract's user document; None where the hash is no user's."""

@@ -73,7 +73,7 @@ class DualWrite:
             error = str(fault) or type(fault).__name__
             log.error("unified_registry_fallback", operation=operation, user_id=user_id, sync=sync, error=error)
             return None
-        metrics.REGISTRY_OPERATIONS.labels("unified", operation).inc()
+        metrics.registered("unified", operation).inc()
         if self._flag.is_debug or operation in _ALWAYS_TOLD:
             log.info("registry_wrapper_written", operation=operation, user_id=user_id, sync=sync)
         return answer

@@ -40,14 +40,15 @@ class RegistryNamespace:
         now = datetime.now(UTC)
         user = LegacyUser(user_id, session_id, backend_route or "", legacy_time(now))
         is_on = await self._dual.is_on(user_id)
-        register = partial(self._unified.register, Registration(user_id, session_id, user.backend_route, now))
+        registration = Registration(user_id, session_id, user.backend_route, now)
         company_id = None
         if is_on and not self._dual.writes_legacy:
-            company_id = await register()
+            company_id = await self._unified.register(registration)
         else:
             await self._legacy.register_user(user)
-            metrics.REGISTRY_OPERATIONS.labels("legacy", "register_user").inc()
+            metrics.registered("legacy", "register_user").inc()
             if is_on:
+                register = partial(self._unified.register, registration, is_indexed=True)
                 company_id = await self._dual.write("register_user", user_id, register)
         if is_on:
             self._dual.companies.complete(user_id)

@@ -68,8 +68,10 @@ class UserCompanies:
 
     def complete(self, user_id: str) -> None:
         """Lets the user's entry have the companies that Firestore knows, a moment from now."""
+        if self._source() is None:
+            return
         until, _ = self._asked.get(user_id, (0.0, ()))
-        if until < time.monotonic() and user_id not in self._completing and self._source() is not None:
+        if until < time.monotonic() and user_id not in self._completing:
             completing = asyncio.create_task(self._complete(user_id), name="user-companies")
             self._completing[user_id] = completing
             completing.add_done_callback(lambda _: self._completing.pop(user_id, None))

@@ -23,7 +23,17 @@ class CompanyCache:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._renewed: dict[str, float] = {}
         self._users: OrderedDict[str, tuple[float, KnownCompanies]] = OrderedDict()
+
+    def is_renewed(self, company_id: str) -> bool:
+        """Whether the time to live of the company's entry was set within the minute."""
+        return self._renewed.get(company_id, 0.0) > self._clock()
+
+    def renewed(self, company_id: str) -> None:
+        if len(self._renewed) >= KEPT_USERS:
+            self._renewed.clear()
+        self._renewed[company_id] = self._clock() + KEPT_S
 
     def get(self, user_id: str) -> KnownCompanies | None:
         until, known = self._users.get(user_id, (0.0, None))
