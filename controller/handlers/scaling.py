@@ -213,7 +213,7 @@ class Scaler:
             name: self._decide(watch, queue, readings.get(name), now) for name, queue in context.queues.items()
         }
         self._judge_former(watch, self._former(watch), readings, now)
-        is_back = watch.fault is None and any(view.reading is None for view in watch.told.values())
+        is_back = figures is not None and any(view.reading is None for view in watch.told.values())
         if _to_run(watch) != before:
             for name in [name for name in watch.current if watch.current[name] != before[0].get(name)]:
                 view = watch.views[name]

@@ -54,7 +54,9 @@ class Bench:
         self.metrics = OperatorMetrics()
         self.scaler = Scaler(self.reader, Store(lambda _: None), self.marks.append, self.metrics, lambda: self.now)
 
-    def follow(self, *deployed: tuple[str, int], pause: str = "", **queue: Any) -> Workers:
+    def follow(
+        self, *deployed: tuple[str, int], pause: str = "", endpoint: Endpoint | None = ENDPOINT, **queue: Any
+    ) -> Workers:
         queues: list[dict[str, Any]] = [{"name": "default"}]
         if queue:
             queues.append({"name": "bulk", "scaling": {"cooldownSeconds": COOLDOWN_S}} | queue)
@@ -64,7 +66,7 @@ class Bench:
         for name, replicas in deployed:
             own = QueueSpec(name=name, min_replicas=replicas)
             documents.append(as_seen(build_worker(build_target(spec), own)))
-        return self.scaler.follow(service, spec, ENDPOINT, Observed.of(documents))
+        return self.scaler.follow(service, spec, endpoint, Observed.of(documents))
 
     async def look(self, after_s: float = 2.0, **says: QueueFigures) -> None:
         self.now += after_s
@@ -149,6 +151,13 @@ async def test_a_valkey_that_is_away_is_told_when_it_stays_away_and_its_return_a
     bench.marks.clear()
     await bench.look(0.25, bulk=EMPTY)
     assert (bench.scaler.fault(KEY), bench.marks) == (None, [KEY])
+
+
+async def test_a_valkey_that_is_not_there_yet_is_told_once_and_is_no_fault(bench: Bench) -> None:
+    bench.follow(endpoint=None, **ELASTIC)
+    for _ in range(10):
+        await bench.look(TELL_AFTER_S, bulk=EMPTY)
+    assert (bench.scaler.fault(KEY), bench.marks, bench.reason()) == (None, [KEY], Reason.UNREADABLE)
 
 
 async def test_an_operator_that_begins_goes_on_with_what_runs(bench: Bench) -> None:

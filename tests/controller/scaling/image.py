@@ -17,9 +17,9 @@ def build_hold_image(cluster: Cluster, context: Path) -> str:
             shutil.copytree(path, context / source, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(path, context / source)
-    for more in ("requirements-valkey.lock", "requirements-chroma.lock"):
-        if (REPOSITORY / more).exists():
-            shutil.copy(REPOSITORY / more, context / more)
+    # The Dockerfile's other targets and extras name theirs.
+    for lock in REPOSITORY.glob("requirements-*.lock"):
+        shutil.copy(lock, context / lock.name)
     shutil.copy(HOLD, context / "service" / "worker" / "chores" / "hold.py")
     tag = f"pinnokio:hold-{hash_of((*APP_SOURCES, str(HOLD.relative_to(REPOSITORY))))}"
     cluster.build(BuildRequest(tag=tag, context=context, dockerfile=context / "Dockerfile", target="app"))
