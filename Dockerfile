@@ -3,6 +3,7 @@
 #
 #   docker build -t pinnokio .                        the application
 #   docker build --build-arg EXTRA=ml -t pinnokio-ml .  the same with scikit-learn (some 210 MB), for TASK.start_ml_analysis
+#   docker build --target dev -t pinnokio-dev .       the application, starting anew when its files change (skaffold.yaml)
 #   docker build --target valkey -t pinnokio-valkey . a Valkey server, where none can be pulled
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -29,7 +30,7 @@ EXPOSE 6379
 CMD ["valkey-server", "--bind", "*", "--protected-mode", "no"]
 
 # On top of its packages, not a copy of them: a rebuild after a change of the sources takes a second.
-FROM packages AS app
+FROM packages AS code
 COPY contract /app/contract
 COPY service /app/service
 COPY controller /app/controller
@@ -47,3 +48,11 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 8090
 CMD ["python", "-m", "service"]
+
+# Runs parts from a copy under /tmp that `skaffold dev` writes to.
+FROM code AS dev
+COPY dev/reload.py /opt/dev/bin/python
+ENV PATH=/opt/dev/bin:/opt/pinnokio/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# Last: what `docker build` makes where no target is named.
+FROM code AS app
