@@ -1,7 +1,7 @@
-"""The API's figures. Names stand in `contract.metrics`; the worker's own figures are the worker's.
+"""The API's figures. What each is stands in `contract.metrics`; the worker's own figures are the worker's.
 
 Labels are bounded: `method` is a known method or `unknown`, `code` an RPC code or `OK`, `cohort` tells for whom the
-unified registry was on when the call ran (`none`: the call asked for no user's flag).
+unified registry was on when the call ran (`none`: the call asked for no user's flag), `revision` is the newest alone.
 """
 
 import functools
@@ -10,28 +10,29 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from contract import metrics as names
 
-RPC_REQUESTS = Counter(names.RPC_REQUESTS, "Calls of /rpc by outcome.", ("method", "code", "cohort"))
-RPC_DURATION = Histogram(
-    names.RPC_DURATION,
-    "Seconds from the parsed request to its answer.",
-    ("method", "cohort"),
-    buckets=names.RPC_DURATION_BOUNDS_S,
+RPC_REQUESTS = Counter(*names.declare(names.RPC_REQUESTS))
+RPC_DURATION = Histogram(*names.declare(names.RPC_DURATION), buckets=names.RPC_DURATION_BOUNDS_S)
+REGISTRY_OPERATIONS = Counter(*names.declare(names.REGISTRY_OPERATIONS))
+REGISTRY_FALLBACKS = Counter(*names.declare(names.REGISTRY_FALLBACKS))
+FLAG_REVISION = Gauge(*names.declare(names.FLAG_REVISION))
+FLAG_DECISIONS = Counter(*names.declare(names.FLAG_DECISIONS))
+WS_CONNECTIONS = Gauge(*names.declare(names.WS_CONNECTIONS))
+EVENTS_DELIVERED = Counter(*names.declare(names.EVENTS_DELIVERED))
+EVENTS_DROPPED = Counter(*names.declare(names.EVENTS_DROPPED))
+EVENT_DELIVERY = Histogram(
+    *names.declare(names.EVENT_DELIVERY), buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 )
-REGISTRY_OPERATIONS = Counter(
-    names.REGISTRY_OPERATIONS, "Registry operations that were carried out.", ("registry", "operation")
-)
-REGISTRY_FALLBACKS = Counter(
-    names.REGISTRY_FALLBACKS,
-    "Unified registry operations that failed or ran too long, while the legacy one answered.",
-    ("operation",),
-)
-FLAG_REVISION = Gauge(names.FLAG_REVISION, "Revision of the flag document in force in this process.")
-WS_CONNECTIONS = Gauge(names.WS_CONNECTIONS, "Open WebSockets of this process.")
-EVENTS_DROPPED = Counter(names.EVENTS_DROPPED, "Events that were not sent because their socket read too slowly.")
-TASKS_STARTED = Counter(names.TASKS_STARTED, "Tasks that were queued.", ("task_type",))
+TASKS_STARTED = Counter(*names.declare(names.TASKS_STARTED))
+QUOTA_REFUSALS = Counter(*names.declare(names.QUOTA_REFUSALS))
 
 
 @functools.cache
 def registered(registry: str, operation: str) -> Counter:
     """The counter of one registry's operation: found once, for looking up labels takes longer than counting."""
     return REGISTRY_OPERATIONS.labels(registry, operation)
+
+
+def decisions(revision: int) -> tuple[Counter, Counter]:
+    """Those that said off, and on, by a revision; the series of others end, for each would stay for ever."""
+    FLAG_DECISIONS.clear()
+    return FLAG_DECISIONS.labels(names.COHORT_OFF, revision), FLAG_DECISIONS.labels(names.COHORT_ON, revision)

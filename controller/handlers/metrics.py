@@ -18,7 +18,6 @@ from controller.model.status import FlagStatus
 from controller.plan.scaling import QueueView
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_LABELS: Final = ("namespace", "service", "queue")
 log = logging.getLogger(__name__)
 
 Views = Callable[[], Iterable[tuple[ServiceKey, str, QueueView]]]
@@ -31,34 +30,12 @@ class OperatorMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.reconciles = Counter(
-            names.OPERATOR_RECONCILES.removesuffix("_total"),
-            "Reconciles by result.",
-            ("result",),
-            registry=self.registry,
-        )
-        self.duration = Histogram(
-            names.OPERATOR_RECONCILE_DURATION, "Duration of a reconcile, in seconds.", registry=self.registry
-        )
-        self.decisions = Counter(
-            names.OPERATOR_DECISIONS.removesuffix("_total"),
-            "Changes of the number of workers, by reason.",
-            (*_LABELS, "reason"),
-            registry=self.registry,
-        )
-        self.errors = Counter(
-            names.OPERATOR_ERRORS.removesuffix("_total"),
-            "Reconciles that failed, by what went wrong.",
-            ("error",),
-            registry=self.registry,
-        )
-        self.requests = Counter(
-            names.OPERATOR_API_REQUESTS.removesuffix("_total"),
-            "Requests to the API server, by HTTP status; 0: no answer.",
-            ("verb", "resource", "status"),
-            registry=self.registry,
-        )
-        self.leader = Gauge(names.OPERATOR_LEADER, "1: this operator acts; 0: it stands by.", registry=self.registry)
+        self.reconciles = Counter(*names.declare(names.OPERATOR_RECONCILES), registry=self.registry)
+        self.duration = Histogram(*names.declare(names.OPERATOR_RECONCILE_DURATION), registry=self.registry)
+        self.decisions = Counter(*names.declare(names.OPERATOR_DECISIONS), registry=self.registry)
+        self.errors = Counter(*names.declare(names.OPERATOR_ERRORS), registry=self.registry)
+        self.requests = Counter(*names.declare(names.OPERATOR_API_REQUESTS), registry=self.registry)
+        self.leader = Gauge(*names.declare(names.OPERATOR_LEADER), registry=self.registry)
         self.queues: Views = tuple
         self.phases: Phases = tuple
         self.registry.register(_QueueCollector(lambda: self.queues()))
@@ -87,7 +64,7 @@ class _ServiceCollector(Collector):
         self._phases = phases
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(names.OPERATOR_SERVICES, "PinnokioServices by phase.", labels=("phase",))
+        family = _gauge(names.OPERATOR_SERVICES)
         for phase, number in sorted(Counts(self._phases()).items()):
             family.add_metric((phase,), number)
         yield family
@@ -100,15 +77,10 @@ class _FlagCollector(Collector):
         self._flags = flags
 
     def collect(self) -> Iterator[Metric]:
-        labels = ("namespace", "service")
-        percent = GaugeMetricFamily(names.OPERATOR_FLAG_PERCENT, "Percentage that the flag is on for.", labels=labels)
-        acknowledged = GaugeMetricFamily(
-            names.OPERATOR_FLAG_ACKNOWLEDGED, "Ready API pods that serve by the flag's revision.", labels=labels
-        )
-        step = GaugeMetricFamily(names.OPERATOR_ROLLOUT_STEP, "Step of the rollout, from 1; 0: none.", labels=labels)
-        phase = GaugeMetricFamily(
-            names.OPERATOR_ROLLOUT_PHASE, "1 for the phase that the rollout is in.", labels=(*labels, "phase")
-        )
+        percent = _gauge(names.OPERATOR_FLAG_PERCENT)
+        acknowledged = _gauge(names.OPERATOR_FLAG_ACKNOWLEDGED)
+        step = _gauge(names.OPERATOR_ROLLOUT_STEP)
+        phase = _gauge(names.OPERATOR_ROLLOUT_PHASE)
         for key, flag, rollout in self._flags():
             names_of = (key.namespace, key.name)
             if rollout.percent is not None:
@@ -127,13 +99,11 @@ class _QueueCollector(Collector):
         self._views = views
 
     def collect(self) -> Iterator[Metric]:
-        waiting = GaugeMetricFamily(names.OPERATOR_QUEUE_WAITING, "Tasks that wait.", labels=_LABELS)
-        in_flight = GaugeMetricFamily(names.OPERATOR_QUEUE_IN_FLIGHT, "Tasks that run, by heartbeats.", labels=_LABELS)
-        unacked = GaugeMetricFamily(names.OPERATOR_QUEUE_UNACKED, "Tasks handed out and not done.", labels=_LABELS)
-        desired = GaugeMetricFamily(names.OPERATOR_QUEUE_DESIRED, "Worker pods wanted.", labels=_LABELS)
-        readable = GaugeMetricFamily(
-            names.OPERATOR_QUEUE_READABLE, "1: the queue could be read; 0: its workers are held.", labels=_LABELS
-        )
+        waiting = _gauge(names.OPERATOR_QUEUE_WAITING)
+        in_flight = _gauge(names.OPERATOR_QUEUE_IN_FLIGHT)
+        unacked = _gauge(names.OPERATOR_QUEUE_UNACKED)
+        desired = _gauge(names.OPERATOR_QUEUE_DESIRED)
+        readable = _gauge(names.OPERATOR_QUEUE_READABLE)
         for key, queue, view in self._views():
             labels = (key.namespace, key.name, queue)
             desired.add_metric(labels, view.decision.desired)
@@ -145,6 +115,11 @@ class _QueueCollector(Collector):
             if view.reading.active is not None:
                 in_flight.add_metric(labels, view.reading.active)
         yield from (waiting, in_flight, unacked, desired, readable)
+
+
+def _gauge(name: str) -> GaugeMetricFamily:
+    name, meaning, labels = names.declare(name)
+    return GaugeMetricFamily(name, meaning, labels=labels)
 
 
 async def serve_metrics(metrics: OperatorMetrics, port: int) -> web.AppRunner:

@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from service.api.answers import refusal
 from service.api.health import HealthRoutes, ValkeyProbe
 from service.api.leaving import Leaving
-from service.api.metrics_route import metrics
+from service.api.metrics_route import MetricsRoute
 from service.api.openapi import openapi_route
 from service.api.relay import Relay
 from service.api.rpc_route import RpcRoute
@@ -65,6 +65,7 @@ class Services:
         self.listeners = Listeners(settings, self.lane, EventStore(self.valkey, settings))
         self.leaving = Leaving(self.relay)
         probe = ValkeyProbe(self.lane)
+        self.metrics = MetricsRoute(probe)
         self.health = HealthRoutes(settings, probe, self.flag, self.relay, self.listeners, self.leaving)
 
     def _dispatcher(self, settings: Settings) -> Dispatcher:
@@ -138,7 +139,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/readyz", health.readyz, methods=["GET"]),
         Route("/version", health.version, methods=["GET"]),
         Route("/debug", health.debug, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
+        Route("/metrics", services.metrics.endpoint, methods=["GET"]),
         Route("/openapi.json", openapi_route(settings, services.dispatcher.methods), methods=["GET"]),
         WebSocketRoute("/ws", websocket_route),
     ]

@@ -4,6 +4,7 @@ An idle socket costs no task of ours; a slow one is closed (1013) and holds nobo
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.api.websocket_protocol import CLOSE_NOW
-from service.metrics import EVENTS_DROPPED
+from service.metrics import EVENT_DELIVERY, EVENTS_DELIVERED, EVENTS_DROPPED
 from service.store.events import START, StreamId
 
 # A client that reads takes an event in well under a millisecond: so many waiting mean that it does not.
@@ -48,6 +49,8 @@ class Socket:
             self.push(text)
         elif event_id > self.sent:
             self.sent = event_id
+            # Clocks of two machines: an event from the future took no time.
+            EVENT_DELIVERY.observe(max(0.0, time.time() - event_id[0] / 1000))
             self.push(text)
 
     def push(self, text: str) -> None:
@@ -104,6 +107,7 @@ class Socket:
     async def _send(self, text: str) -> None:
         try:
             await self._websocket.send_text(text)
+            EVENTS_DELIVERED.inc()
         except (WebSocketDisconnect, RuntimeError, OSError):
             # The client has gone: the route's own read says so and cleans up.
             self.is_closed = True

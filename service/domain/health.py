@@ -32,6 +32,15 @@ class HealthCheck(msgspec.Struct, frozen=True):
     dependencies: dict[str, Answer]
 
 
+def choose_answers(check: HealthCheck | None, now: float) -> dict[str, Answer]:
+    """By dependency, those of a check that is still true. None of a check that is missing or old; what is not
+    configured is left out. Example: Chroma answered 20 s ago, OpenAI is not configured → Chroma's alone.
+    """
+    if check is None or now - check.checked_at > OLD_S:
+        return {}
+    return {name: answer for name, answer in check.dependencies.items() if answer.status in (OK, ERROR)}
+
+
 def build_report(check: HealthCheck | None, now: float, is_configured: Mapping[str, bool]) -> dict[str, Any]:
     """The parts `chroma`, `openai` and `health_check` of /debug.
 

@@ -15,7 +15,7 @@ from redis.exceptions import OutOfMemoryError
 
 from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import QUEUED, NewTask
-from service.metrics import TASKS_STARTED
+from service.metrics import QUOTA_REFUSALS, TASKS_STARTED
 from service.rpc.dual_write import DualWrite
 from service.store.batches import together
 from service.store.client import VALKEY_FAULTS
@@ -125,6 +125,7 @@ class TaskStarter:
         if running is not None:
             # Its own user gets its ids back, whatever is used up: nothing new is started.
             return _answer(request, *running)
+        QUOTA_REFUSALS.labels(refusal.quota).inc()
         log.warning(
             "task_over_quota",
             task_id=task.task_id,

@@ -42,6 +42,7 @@ class FlagSource:
         self._valkey = valkey
         self._settings = settings
         self._document = FlagDocument(revision=0, enabled=settings.flag_enabled)
+        self._decisions = metrics.decisions(0)
         self._is_told = False
         self._file_mtime_ns: int | None = None
         self._acknowledged: tuple[int, float] = (-1, 0.0)
@@ -74,6 +75,7 @@ class FlagSource:
         """Whether the unified registry is on for a user. `company_id`: the first authorised one, None where unknown."""
         answer = rules.is_on(self._document, user_id, company_id)
         cohort.set(COHORT_ON if answer else COHORT_OFF)
+        self._decisions[answer].inc()
         return answer
 
     async def start(self) -> None:
@@ -151,6 +153,7 @@ class FlagSource:
             return
         self._document, self._is_told = document, True
         metrics.FLAG_REVISION.set(document.revision)
+        self._decisions = metrics.decisions(document.revision)
         log.info("flag_changed", source=source, revision=document.revision, enabled=document.enabled)
 
     @property

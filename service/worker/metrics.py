@@ -20,7 +20,6 @@ from service.worker.plain_client import connect_plainly
 
 log = structlog.get_logger("pinnokio.worker")
 
-_LABELS: Final = ("name", "hostname", "queue_name")
 # From a no-op to the longest limit.
 _BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0)
 # kombu keeps a list a priority: the plain name, and these suffixes.
@@ -34,14 +33,12 @@ class WorkerMetrics:
         self._settings = settings
         self._hostname = hostname
         self.registry = CollectorRegistry()
-        self._started = Counter(names.CELERY_TASK_STARTED, "Tasks taken up.", _LABELS, registry=self.registry)
-        self._succeeded = Counter(names.CELERY_TASK_SUCCEEDED, "Tasks completed.", _LABELS, registry=self.registry)
-        self._failed = Counter(names.CELERY_TASK_FAILED, "Tasks failed.", _LABELS, registry=self.registry)
-        self._retried = Counter(names.CELERY_TASK_RETRIED, "Tasks whose process died.", _LABELS, registry=self.registry)
-        self._runtime = Histogram(
-            names.CELERY_TASK_RUNTIME, "Seconds of a task.", _LABELS, buckets=_BUCKETS_S, registry=self.registry
-        )
-        up = Gauge(names.CELERY_WORKER_UP, "This worker lives.", ("hostname",), registry=self.registry)
+        self._started = Counter(*names.declare(names.CELERY_TASK_STARTED), registry=self.registry)
+        self._succeeded = Counter(*names.declare(names.CELERY_TASK_SUCCEEDED), registry=self.registry)
+        self._failed = Counter(*names.declare(names.CELERY_TASK_FAILED), registry=self.registry)
+        self._retried = Counter(*names.declare(names.CELERY_TASK_RETRIED), registry=self.registry)
+        self._runtime = Histogram(*names.declare(names.CELERY_TASK_RUNTIME), buckets=_BUCKETS_S, registry=self.registry)
+        up = Gauge(*names.declare(names.CELERY_WORKER_UP), registry=self.registry)
         up.labels(hostname).set(1)
         self.registry.register(QueueLengths(settings))
 
@@ -99,4 +96,5 @@ class QueueLengths(Collector):
         return sum(lengths)
 
     def _family(self) -> GaugeMetricFamily:
-        return GaugeMetricFamily(names.CELERY_QUEUE_LENGTH, "Messages that wait.", labels=["queue_name"])
+        name, meaning, labels = names.declare(names.CELERY_QUEUE_LENGTH)
+        return GaugeMetricFamily(name, meaning, labels=labels)

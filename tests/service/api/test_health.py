@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import time
 
 import msgspec
 import pytest
 
 from contract.rpc import RpcRequest, RpcResponse
 from service.api.openapi import build_openapi
+from service.domain.health import DISABLED, ERROR, OK, OLD_S, Answer, HealthCheck
+from service.store.health import HealthStore
 from service.store.lane import Lane
 from tests.service.application import Api, in_process
 from tests.service.conftest import MakeSettings
@@ -70,6 +73,22 @@ async def test_metrics(api: Api) -> None:
     response = await api.http.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
     assert "pinnokio_flag_revision" in response.text
+    assert 'pinnokio_dependency_up{dependency="redis"} 1.0' in response.text
+    assert 'dependency="chroma"' not in response.text
+
+
+async def test_metrics_tell_of_the_last_health_check_while_it_is_true(api: Api, lane: Lane) -> None:
+    answers = {"chroma": Answer(OK, 2.5), "firestore": Answer(ERROR, error="no answer"), "openai": Answer(DISABLED)}
+    store = HealthStore(lane)
+    await store.write(HealthCheck(time.time(), "worker", answers))
+    text = (await api.http.get("/metrics")).text
+    assert 'pinnokio_dependency_up{dependency="chroma"} 1.0' in text
+    assert 'pinnokio_dependency_latency_seconds{dependency="chroma"} 0.0025' in text
+    assert 'pinnokio_dependency_up{dependency="firestore"} 0.0' in text
+    assert 'dependency="openai"' not in text
+
+    await store.write(HealthCheck(time.time() - OLD_S - 1, "worker", answers))
+    assert 'dependency="firestore"' not in (await api.http.get("/metrics")).text
 
 
 @pytest.mark.parametrize("shape", [RpcRequest, RpcResponse])
