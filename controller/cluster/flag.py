@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from contract import flag, keys
+from contract.restoring import RestoreProgress
 from controller.cluster.client import KubernetesApi
 from controller.cluster.valkey import Endpoint, ValkeyConnections
 from controller.model.service import ServiceKey
@@ -74,6 +75,17 @@ class FlagPublisher:
         if swept:
             await self._connections.call(key, endpoint, "HDEL", keys.FLAG_ACKS, *swept)
         return {pod: ack.revision for pod, ack in latest.items()}
+
+    async def read_restoring(self, key: ServiceKey, endpoint: Endpoint) -> tuple[RestoreProgress, int] | None:
+        """How far the copy back into the legacy registry has come, and of how many keys; None: not begun, or it has
+        ended. Raises ValkeyUnavailable."""
+        raw, total = await self._connections.call_all(key, endpoint, [("GET", keys.RESTORE_LEGACY), ("DBSIZE",)])
+        if not isinstance(raw, bytes) or not isinstance(total, int):
+            return None
+        try:
+            return msgspec.json.decode(raw, type=RestoreProgress), total
+        except msgspec.MsgspecError:
+            return None
 
     def forget(self, key: ServiceKey) -> None:
         self._connections.forget(key)

@@ -18,6 +18,7 @@ from controller.model.kinds import SERVICE, STATEFUL_SET
 from controller.model.observed import Observed
 from controller.model.service import PinnokioService, ServiceKey
 from controller.model.spec import PinnokioServiceSpec
+from controller.plan.legacy import describe_restoring
 
 # What someone else wrote into Valkey is put back within this time; it costs the API server nothing.
 LOOK_AGAIN: Final = timedelta(seconds=30)
@@ -97,6 +98,15 @@ class FlagKeeper:
             log.info("acknowledgements not read: %s", error)
             return state
         return replace(state, acknowledgements=acknowledgements, published_s=self._published_s.get(key, 0.0))
+
+    async def read_restoring(self, key: ServiceKey, state: FlagState) -> str:
+        """How far the copy back into the legacy registry has come, in words; empty: not known."""
+        try:
+            found = await self._publisher.read_restoring(key, state.endpoint) if state.endpoint else None
+        except ValkeyUnavailable as error:
+            log.info("copy back into the legacy registry not read: %s", error)
+            return ""
+        return describe_restoring(*found) if found else ""
 
     def forget(self, key: ServiceKey) -> None:
         self._published_s.pop(key, None)

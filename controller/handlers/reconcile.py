@@ -80,8 +80,9 @@ class Reconciler:
             refusals += await self._apply_rest(service, plan, refusals)
         flag = await self.flags.read_acknowledgements(key, flag)
         found = self._find(service, target, plan, refusals, flag)
+        restored = await self.flags.read_restoring(key, flag) if rollout.legacy.copying else ""
         found.rollout = self.rollouts.decide(
-            service, target, rollout, flag.document, found.acknowledged, self._observed(key)
+            service, target, rollout, flag.document, found.acknowledged, restored, self._observed(key)
         )
         return await self._tell(service, target, found, flag)
 

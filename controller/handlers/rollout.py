@@ -47,9 +47,13 @@ class RolloutKeeper:
         state: RolloutStatus,
         published: FlagDocument | None,
         acknowledged: int | None,
+        restored: str,
         observed: Observed,
     ) -> RolloutStatus:
-        """What is to be kept next. A service whose reconciling is paused stays where it is."""
+        """What is to be kept next. `restored`: how far live users were copied back, in words.
+
+        A service whose reconciling is paused stays where it is.
+        """
         if service.paused:
             self._sampler.forget(service.key)
             return state
@@ -65,6 +69,7 @@ class RolloutKeeper:
             known=target.flag,
             verify=read_job(target, "verify", observed),
             restore=read_job(target, "restore-legacy", observed),
+            restored=restored,
         )
         after = next_legacy(registry, after, seen, jobs, now, read_asked(state, requests))
         return after.model_copy(update={"percent": plan_share(registry, after)})

@@ -13,6 +13,7 @@ from typing import Final
 from contract.flag import FlagDocument
 from contract.keys import LEGACY_TTL_S
 from contract.kubernetes import ROLLBACK_FORCE
+from contract.restoring import RestoreProgress
 from controller.model.rollout import UnifiedRegistry
 from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutPhase, RolloutStatus
 from controller.plan.audience import choose_audience, is_everybody, is_within
@@ -44,11 +45,13 @@ class Asked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LegacySeen:
-    """`verify` and `restore`: the Jobs of this attempt, None: not there. `known`: the newest flag document."""
+    """`verify` and `restore`: the Jobs of this attempt, None: not there. `known`: the newest flag document. `restored`:
+    how far copying back has come, in words."""
 
     known: FlagDocument | None = None
     verify: JobState | None = None
     restore: JobState | None = None
+    restored: str = ""
 
 
 def next_legacy(
@@ -156,7 +159,13 @@ def _restore(legacy: LegacyStatus, flag: FlagSeen, seen: LegacySeen, now: dateti
         if now < _since(legacy, now) + COPY_AGAIN:
             return legacy.model_copy(update={"message": "copying live users back failed, tried again: see the Job"})
         return legacy.model_copy(update={"attempt": legacy.attempt + 1, "since": format_time(now)})
-    return legacy
+    return legacy.model_copy(update={"message": f"{_NOT_INSTANT}: {seen.restored}" if seen.restored else _NOT_INSTANT})
+
+
+def describe_restoring(progress: RestoreProgress, keys: int) -> str:
+    """`keys`: as many stand in Valkey, which grow as legacy entries are written."""
+    share = min(1.0, progress.scanned / keys) if keys else 1.0
+    return f"{share:.0%} of the keys looked at, {progress.live} live users, {progress.restored} copied"
 
 
 def _begin(legacy: LegacyStatus, state: LegacyState, now: datetime, message: str) -> LegacyStatus:

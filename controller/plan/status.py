@@ -87,7 +87,8 @@ def rollout_words(rollout: RolloutStatus | None) -> RolloutStatus | None:
     """What decides, without figures and their words."""
     if rollout is None:
         return None
-    return rollout.model_copy(update={"figures": None, "message": "", "percent": None})
+    legacy = rollout.legacy.model_copy(update={"message": ""})
+    return rollout.model_copy(update={"figures": None, "message": "", "percent": None, "legacy": legacy})
 
 
 def _component(part: Part) -> ComponentStatus:

@@ -9,11 +9,12 @@ import asyncio
 import sys
 from typing import Final, TextIO
 
+from contract.restoring import RestoreProgress
 from service.settings import Settings
 from service.store.client import connect
 from service.store.flag import FlagSource
 from service.store.lane import Lane
-from service.store.restoring import LegacyRestore, Progress
+from service.store.restoring import LegacyRestore
 from service.store.sampling import scan_keys
 
 DONE: Final = 0
@@ -39,7 +40,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     return DONE
 
 
-async def restore(settings: Settings, rate: float, *, restart: bool = False, out: TextIO) -> Progress:
+async def restore(settings: Settings, rate: float, *, restart: bool = False, out: TextIO) -> RestoreProgress:
     """`rate`: users a second. Raises redis-py's errors; what was copied until then stays and is not done again."""
     valkey, lane = connect(settings.valkey), Lane(settings.valkey)
     try:
@@ -59,7 +60,7 @@ async def restore(settings: Settings, rate: float, *, restart: bool = False, out
     return progress
 
 
-async def _copy(lane: Lane, work: LegacyRestore, rate: float, bar: "_Bar") -> Progress:
+async def _copy(lane: Lane, work: LegacyRestore, rate: float, bar: "_Bar") -> RestoreProgress:
     progress = await work.read_progress()
     if progress.scanned:
         bar.say(f"going on where the last run stopped: {progress.scanned:,} keys scanned")
@@ -72,7 +73,7 @@ async def _copy(lane: Lane, work: LegacyRestore, rate: float, bar: "_Bar") -> Pr
             if step.live:
                 await asyncio.sleep(step.live / rate)
         scanned = progress.scanned + len(found)
-        progress = Progress(
+        progress = RestoreProgress(
             server=progress.server, cursor=cursor.decode(), scanned=scanned, live=live, restored=restored
         )
         await work.write_progress(progress)
@@ -94,7 +95,7 @@ class _Bar:
     def say(self, text: str) -> None:
         self._out.write(f"{text}\n")
 
-    def show(self, progress: Progress, total: int) -> None:
+    def show(self, progress: RestoreProgress, total: int) -> None:
         share = min(1.0, progress.scanned / total) if total else 1.0
         figures = f"{share:4.0%} {progress.scanned:,} keys, {progress.live:,} live users, {progress.restored:,} written"
         if self._is_terminal:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from contract import keys
+from contract.restoring import RestoreProgress
 from service.domain import unified as doc
 from service.domain.legacy import LegacyUser, legacy_time
 from service.store import sessions
@@ -21,16 +22,6 @@ _RESTORE_USER: Final = script("restore_user")
 _DELETE_IF_EQUAL: Final = script("delete_if_equal")
 _LIVE_FIELDS: Final = (doc.STATUS, doc.SESSION_ID, doc.BACKEND_ROUTE, doc.LAST_SEEN_AT)
 _UNIFIED_USER: Final = keys.unified_user("")
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a run came. `server`: Valkey's run id, for a cursor means nothing to another one; `scanned`: keys."""
-
-    server: str
-    cursor: str = "0"
-    scanned: int = 0
-    live: int = 0
-    restored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +38,17 @@ class LegacyRestore:
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
 
-    async def read_progress(self) -> Progress:
+    async def read_progress(self) -> RestoreProgress:
         """Where an interrupted run stopped; the beginning, where there was none or Valkey was started anew since."""
         server = await self._run_id()
         raw = await self._lane.ask("GET", keys.RESTORE_LEGACY)
         try:
-            kept = msgspec.json.decode(raw, type=Progress) if raw else None
+            kept = msgspec.json.decode(raw, type=RestoreProgress) if raw else None
         except msgspec.DecodeError:
             kept = None
-        return kept if kept is not None and kept.server == server else Progress(server=server)
+        return kept if kept is not None and kept.server == server else RestoreProgress(server=server)
 
-    async def write_progress(self, progress: Progress) -> None:
+    async def write_progress(self, progress: RestoreProgress) -> None:
         await self._lane.ask("SET", keys.RESTORE_LEGACY, msgspec.json.encode(progress), "EX", keys.DAY_S)
 
     async def forget_progress(self) -> None:

@@ -1,12 +1,15 @@
 """The flag document in a real Valkey (cluster mode, with a password): read, published, never put back."""
 
 import base64
+import time
 from collections.abc import AsyncIterator, Iterator
 
+import msgspec
 import pytest
 
 from contract import keys
-from contract.flag import FlagDocument, encode
+from contract.flag import FlagAck, FlagDocument, encode
+from contract.restoring import RestoreProgress
 from controller.cluster.client import KubernetesApi
 from controller.cluster.flag import FlagPublisher
 from controller.cluster.valkey import Endpoint
@@ -143,3 +146,35 @@ async def test_the_document_is_the_contracts(
     await publisher.publish(KEY, endpoint, _on(3))
     with valkey.client() as client:
         assert client.get(keys.FLAG) == encode(_on(3))
+
+
+async def test_acknowledgements_are_those_of_processes_that_live(
+    publisher: FlagPublisher, endpoint: Endpoint, valkey: RunningValkey
+) -> None:
+    assert await publisher.read_acknowledgements(KEY, endpoint) == {}
+    now = time.time()
+    acks = {
+        "a/1": FlagAck(revision=7, pod="a", seen_at=now - 1),
+        # The process before, in the same pod.
+        "b/1": FlagAck(revision=3, pod="b", seen_at=now - 80),
+        "b/9": FlagAck(revision=8, pod="b", seen_at=now - 2),
+        "gone/1": FlagAck(revision=8, pod="gone", seen_at=now - 91),
+        "long-gone/1": FlagAck(revision=8, pod="long-gone", seen_at=now - 4_000),
+    }
+    with valkey.client() as client:
+        client.hset(keys.FLAG_ACKS, mapping={name: msgspec.json.encode(ack) for name, ack in acks.items()})
+        client.hset(keys.FLAG_ACKS, "garbage", "{")
+        assert await publisher.read_acknowledgements(KEY, endpoint) == {"a": 7, "b": 8}
+        assert set(client.hgetall(keys.FLAG_ACKS)) == {b"a/1", b"b/1", b"b/9", b"gone/1"}
+
+
+async def test_how_far_the_copy_back_is_can_be_read(
+    publisher: FlagPublisher, endpoint: Endpoint, valkey: RunningValkey
+) -> None:
+    assert await publisher.read_restoring(KEY, endpoint) is None
+    progress = RestoreProgress(server="s", scanned=3, live=2, restored=1)
+    with valkey.client() as client:
+        client.set(keys.RESTORE_LEGACY, msgspec.json.encode(progress))
+        assert await publisher.read_restoring(KEY, endpoint) == (progress, client.dbsize())
+        client.set(keys.RESTORE_LEGACY, "{")
+        assert await publisher.read_restoring(KEY, endpoint) is None

@@ -7,12 +7,21 @@ from typing import Any
 import pytest
 
 from contract.flag import FlagDocument
+from contract.restoring import RestoreProgress
 from controller.manifests.all import build_workloads
 from controller.model.observed import Observed
 from controller.model.rollout import UnifiedRegistry
 from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutPhase, RolloutStatus
 from controller.plan.jobs import plan_jobs, read_job
-from controller.plan.legacy import Asked, JobState, LegacySeen, next_legacy, next_legacy_look, read_asked
+from controller.plan.legacy import (
+    Asked,
+    JobState,
+    LegacySeen,
+    describe_restoring,
+    next_legacy,
+    next_legacy_look,
+    read_asked,
+)
 from controller.plan.rollout import FlagSeen, Requests, enter_rollout, format_time
 from tests.controller.builders import as_seen, build_spec, build_target
 
@@ -243,6 +252,14 @@ def test_the_legacy_registry(
 def test_a_person_has_it_verified_again() -> None:
     state = build_state(WANTED, S.DRIFTED)
     assert next_legacy(WANTED, state, EVERYWHERE, LegacySeen(), NOW, Asked.PROMOTED).legacy.state is S.VERIFYING
+
+
+def test_the_copy_back_says_that_it_is_not_instant_and_how_far_it_is() -> None:
+    words = describe_restoring(RestoreProgress(server="s", scanned=300, live=40, restored=12), 1200)
+    state, seen = build_state(OFF, S.RESTORING, copying=True), LegacySeen(KNOWN, None, JobState.RUNNING, words)
+    message = next_legacy(OFF, state, EVERYWHERE, seen, NOW, Asked.NOTHING).legacy.message
+    assert message.startswith("not instant")
+    assert message.endswith("25% of the keys looked at, 40 live users, 12 copied")
 
 
 @pytest.mark.parametrize("state", [S.STOPPED, S.RESTORING])

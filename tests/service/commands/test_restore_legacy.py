@@ -11,9 +11,10 @@ import pytest
 
 from contract import keys
 from contract.flag import FlagDocument, encode
+from contract.restoring import RestoreProgress
 from service.commands.restore_legacy import restore
 from service.store.client import Valkey
-from service.store.restoring import LegacyRestore, Progress
+from service.store.restoring import LegacyRestore
 from tests.service.application import Api, in_process
 from tests.service.commands.running import command, run
 from tests.service.conftest import MakeSettings
@@ -137,7 +138,7 @@ async def _fill(valkey: Valkey, users: int) -> None:
 
 async def test_a_cursor_of_another_server_is_not_used(make_settings: MakeSettings, valkey: Valkey) -> None:
     await _fill(valkey, USERS)
-    anothers = Progress(server="another", cursor="77", scanned=9, live=9, restored=9)
+    anothers = RestoreProgress(server="another", cursor="77", scanned=9, live=9, restored=9)
     for kept in (msgspec.json.encode(anothers), b"no progress"):
         await valkey.set(keys.RESTORE_LEGACY, kept)
         out = io.StringIO()
