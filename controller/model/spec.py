@@ -130,6 +130,12 @@ class PinnokioServiceSpec(Model):
                 f"self.queues.exists(q, q.name == '{queues.DEFAULT}')",
                 f"spec.queues needs a queue named {queues.DEFAULT}: tasks of a type without a route go there",
             ),
+            # Never with `enabled: false`: the way back must not be refused.
+            rule(
+                "self.unifiedRegistry.legacyWrites || !self.unifiedRegistry.enabled || !self.migration.oldService",
+                "unifiedRegistry.legacyWrites: false takes away the registry that the old service reads: set"
+                " migration.oldService: false once it is gone, or leave legacyWrites true",
+            ),
             *(_served_rule(kind) for kind in queues.TASK_TYPES.values()),
         )
     )

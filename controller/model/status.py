@@ -13,6 +13,7 @@ DEGRADED: Final = "Degraded"
 PAUSED: Final = "Paused"
 FLAG_ROLLOUT: Final = "FlagRollout"
 
+REASON: Final = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 ConditionStatus = Literal["True", "False", "Unknown"]
 Phase = Literal["Pending", "Progressing", "Ready", "Degraded"]
 Count = Annotated[int, Field(ge=0)]
@@ -25,9 +26,15 @@ class Condition(Model):
 
     type: Literal["Ready", "Progressing", "Degraded", "Paused", "FlagRollout"] = Field(description="What it is about.")
     status: ConditionStatus = Field(description="Whether it holds.")
-    reason: str = Field(description="One word that programs can test.")
+    # As in metav1.Condition. Of the CRD alone: a status that another version wrote must be read all the same.
+    reason: str = Field(
+        json_schema_extra={"minLength": 1, "maxLength": 1024, "pattern": REASON},
+        description="One word that programs can test.",
+    )
     message: str = Field(description="What a person reads: what is wrong and what to do.")
-    last_transition_time: str = Field(description="When status last changed (RFC 3339).")
+    last_transition_time: str = Field(
+        json_schema_extra={"format": "date-time"}, description="When status last changed (RFC 3339)."
+    )
     observed_generation: Count = Field(description="Generation of the spec that this is about.")
 
 

@@ -84,7 +84,7 @@ def plan_conditions(found: Finding, previous: Status | None, generation: int, no
             Condition(
                 type=kind,
                 status=words.status,
-                reason=words.reason,
+                reason=_as_reason(words.reason),
                 message=_limited(words.message),
                 last_transition_time=kept,
                 observed_generation=generation,
@@ -189,6 +189,12 @@ def _say_rollout(found: Finding) -> _Said:
         return _Said("False", f"Legacy{legacy.state}", legacy.message)
     where = f"Step {rollout.step} of {rollout.steps}: " if rollout.steps else ""
     return _Said("True" if rollout.phase in _REACHED else "False", rollout.phase.value, where + rollout.message)
+
+
+def _as_reason(word: str) -> str:
+    """What kubelet or an admission webhook gave as a reason may be anything; a condition's is one word."""
+    kept = "".join(letter for letter in word if letter.isascii() and letter.isalnum()).lstrip("0123456789")
+    return kept or "Unknown"
 
 
 def _limited(message: str) -> str:

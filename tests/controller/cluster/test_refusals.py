@@ -108,6 +108,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "set value or valueFrom, not both",
     ),
     "envFrom of nothing": ({"envFrom": [{"prefix": "A_"}]}, "set exactly one of secretRef and configMapRef"),
+    "a scan for sessions behind the spec's back": (
+        {"env": [{"name": "LEGACY_SESSION_SCAN", "value": "true"}]},
+        "env LEGACY_SESSION_SCAN is set by the operator",
+    ),
+    "no legacy registry for the old service": (
+        {"unifiedRegistry": {"enabled": True, "legacyWrites": False}, "migration": {"oldService": True}},
+        "set migration.oldService: false once it is gone, or leave legacyWrites true",
+    ),
     "no quantity": ({"api": {"resources": {"limits": {"memory": "lots"}}}}, "spec.api.resources.limits.memory"),
     "unknown pull policy": ({"imagePullPolicy": "Sometimes"}, "Unsupported value"),
     "a field that does not exist": ({"replica": 3}, 'unknown field "spec.replica"'),

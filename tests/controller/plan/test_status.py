@@ -1,5 +1,6 @@
 """Conditions, phase, and when a status is worth a write."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from controller.manifests.target import Target
 from controller.model.kinds import DEPLOYMENT, SERVICE
 from controller.model.observed import ObjectRef, Refusal
 from controller.model.service import InvalidSpec, PinnokioService
-from controller.model.status import Status
+from controller.model.status import REASON, Status
 from controller.plan.audience import choose_audience
 from controller.plan.conditions import Finding, plan_conditions
 from controller.plan.generated import plan_flag
@@ -230,3 +231,29 @@ def test_when_a_status_is_written(
     written = None if written_s_ago is None else NOW - timedelta(seconds=written_s_ago)
     wait = next_status_write(previous, planned, written, NOW)
     assert wait == (None if wait_s is None else timedelta(seconds=wait_s))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        UP,
+        DOWN,
+        CRASH,
+        Finding(invalid=InvalidSpec(("spec.image: Field required",))),
+        Finding(parts=_parts(), paused=True),
+        Finding(parts=_parts(0), problems=(Problem("api", "", "no reason given"),)),
+        Finding(parts=_parts(), refusals=(Refusal(API, "422 not allowed: by policy", "no"),)),
+    ],
+    ids=["up", "down", "crash", "invalid", "paused", "a problem without a reason", "a webhook's words"],
+)
+def test_conditions_follow_the_api_conventions(found: Finding) -> None:
+    """metav1.Condition: type, status, a reason of one word, a message, when, and of which generation."""
+    conditions = _status(found).conditions
+    assert len({each.type for each in conditions}) == len(conditions)
+    for each in conditions:
+        assert each.status in ("True", "False", "Unknown")
+        assert re.match(REASON, each.reason), each
+        # The rollout's is its own, and these have none.
+        assert each.message or each.type == "FlagRollout"
+        assert datetime.fromisoformat(each.last_transition_time).tzinfo is UTC
+        assert each.observed_generation == 3
