@@ -23,6 +23,15 @@ redis.call('SET', KEYS[1], ARGV[2])
 redis.call('PUBLISH', ARGV[3], ARGV[1])
 return 1
 """
+# The first that asks owns it, as long as it goes on asking. A full Valkey takes no claim, and is read all the same.
+_CLAIM: Final = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return owner end
+if owner then redis.pcall('EXPIRE', KEYS[1], ARGV[2]) else redis.pcall('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+return ARGV[1]
+"""
+# Ten looks: a service that is deleted, or an operator that is away, leaves it free after this.
+OWNED_S: Final = 300
 # A process renews its acknowledgement each half minute; one that is this old is of a process that died.
 ACK_LIVES_S: Final = 90.0
 ACK_SWEPT_S: Final = 3_600.0
@@ -34,6 +43,12 @@ class FlagPublisher:
 
     def __init__(self, api: KubernetesApi) -> None:
         self._connections = ValkeyConnections(api)
+
+    async def claim(self, key: ServiceKey, endpoint: Endpoint) -> str:
+        """Whose Valkey it is: `namespace/name` of a PinnokioService, this one where it is nobody else's. Raises
+        ValkeyUnavailable."""
+        owner = await self._connections.call(key, endpoint, "EVAL", _CLAIM, 1, keys.OWNER, str(key), OWNED_S)
+        return owner.decode(errors="replace") if isinstance(owner, bytes) else str(key)
 
     async def read(self, key: ServiceKey, endpoint: Endpoint) -> flag.FlagDocument | None:
         """None: there is none, or one that cannot be read. Raises ValkeyUnavailable."""

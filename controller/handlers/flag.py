@@ -33,13 +33,15 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class FlagState:
     """`endpoint` None: there is no Valkey to ask yet. `document` None: none stands there; `known` tells whether
-    that was seen or could not be. `acknowledgements`: pod → revision, None: not known."""
+    that was seen or could not be. `acknowledgements`: pod → revision, None: not known. `owner`: the PinnokioService
+    that the Valkey serves already; None: this one, or not known."""
 
     endpoint: Endpoint | None = None
     known: bool = False
     document: FlagDocument | None = None
     acknowledgements: Mapping[str, int] | None = None
     published_s: float = 0.0
+    owner: str | None = None
 
     def next_look(self, *, paused: bool, awaited: bool = False) -> timedelta | None:
         """None: there is nothing to look at; its coming starts a reconcile of its own. `awaited`: pods have yet to
@@ -48,7 +50,7 @@ class FlagState:
             return None
         if awaited and self.known and not paused:
             return AWAIT_ACKS if time.monotonic() - self.published_s < HASTE_S else AWAIT_ACKS_LONG
-        return LOOK_AGAIN if self.known or paused else RETRY
+        return LOOK_AGAIN if self.known or self.owner or paused else RETRY
 
 
 class FlagKeeper:
@@ -66,6 +68,10 @@ class FlagKeeper:
         if endpoint is None:
             return FlagState()
         try:
+            owner = await self._publisher.claim(key, endpoint)
+            if owner != str(key):
+                # What stands there is for others: neither is it ours to change, nor does it say anything about us.
+                return FlagState(endpoint, owner=owner)
             return FlagState(endpoint, known=True, document=await self._publisher.read(key, endpoint))
         except ValkeyUnavailable as error:
             log.info("flag not read: %s", error)

@@ -183,6 +183,7 @@ class Reconciler:
             valkey_fault=self.scaler.fault(service.key),
             acknowledged=count_acknowledged(observed, flag.acknowledgements, target.flag.revision),
             flag_pods=len(ready_api_pods(observed)),
+            valkey_owner=flag.owner,
         )
 
     async def _tell(

@@ -27,6 +27,7 @@ _REACHED: Final = (RolloutPhase.OFF, RolloutPhase.DIRECT, RolloutPhase.COMPLETE)
 INVALID_SPEC: Final = "InvalidSpec"
 NAME_TAKEN: Final = "NameTaken"
 VALKEY_UNREACHABLE: Final = "ValkeyUnreachable"
+VALKEY_IN_USE: Final = "ValkeyInUse"
 
 
 @dataclass(slots=True)
@@ -35,7 +36,8 @@ class Finding:
     `valkey_fault`: why nothing can be seen there.
 
     `acknowledged` of `flag_pods` ready API pods serve by the flag's revision, None: not known. `rollout`: where the
-    rollout of the flag stands, None: the spec cannot be read.
+    rollout of the flag stands, None: the spec cannot be read. `valkey_owner`: another PinnokioService that its Valkey
+    serves already; None: none that is known of.
     """
 
     invalid: InvalidSpec | None = None
@@ -50,6 +52,7 @@ class Finding:
     acknowledged: int | None = None
     flag_pods: int = 0
     rollout: RolloutStatus | None = None
+    valkey_owner: str | None = None
 
     @property
     def is_awaited(self) -> bool:
@@ -110,13 +113,20 @@ def _was_beyond_pending(previous: Status | None) -> bool:
 
 
 def _say_degraded(found: Finding) -> _Said:
-    """In this order: spec, names taken by others, what the API server refused, a Valkey that
-    cannot be read (others fail by it), what fails to run."""
+    """In this order: spec, names taken by others, a Valkey that is another's, what the API server refused, a Valkey
+    that cannot be read (others fail by it), what fails to run."""
     if found.invalid:
         return _Said("True", INVALID_SPEC, str(found.invalid))
     if found.taken:
         names = ", ".join(str(ref) for ref in found.taken)
         return _Said("True", NAME_TAKEN, f"{names} belongs to someone else: rename it or this PinnokioService")
+    if found.valkey_owner:
+        return _Said(
+            "True",
+            VALKEY_IN_USE,
+            f"Its Valkey serves PinnokioService {found.valkey_owner}, and two would take each other's tasks: give one"
+            " of them a Valkey of its own (spec.valkey.external), or delete one; it is free five minutes later",
+        )
     if found.refusals:
         messages = "; ".join(f"{refusal.ref}: {refusal.message}" for refusal in found.refusals)
         return _Said("True", found.refusals[0].reason, messages)
@@ -137,7 +147,7 @@ def _say_ready(found: Finding) -> _Said:
     ]
     if missing:
         return _Said("False", "NotAllReady", "Ready of wanted: " + ", ".join(missing) + ".")
-    if found.refusals or found.taken or found.waiting:
+    if found.refusals or found.taken or found.waiting or found.valkey_owner:
         return _Said("False", "NotApplied", "What runs is not all that the spec says.")
     return _Said("True", "AllReady", f"All {len(found.parts)} parts run what the spec says.")
 

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from contract import keys
+from contract.flag import decode
 from tests.cluster.model import ClusterError
 from tests.controller.cluster.operator import Namespace, Operator, build_service, wait_for
+from tests.service.valkey_server import running_valkey
 
 pytestmark = pytest.mark.cluster
 
@@ -226,3 +229,21 @@ def test_a_quota_that_refuses_an_object_is_told(place: Namespace, operator: Oper
     assert "exceeded quota: small" in degraded["message"]
     # The rest is there all the same.
     wait_for(lambda: mine.get("deployment", "poor-api"), lambda seen: seen is not None)
+
+
+def test_a_valkey_that_serves_another_service_is_told_and_left_alone(place: Namespace, operator: Operator) -> None:
+    with running_valkey(cluster=False) as valkey:
+        external = {"mode": "external", "external": {"host": "127.0.0.1", "port": valkey.port}}
+        first, second = replace(place, service="owner"), replace(place, service="guest")
+        first.apply(build_service(first.service, valkey=external))
+        wait_for(lambda: first.status().get("flag", {}).get("published"), bool, START_S)
+        second.apply(build_service(second.service, valkey=external, unifiedRegistry={"enabled": True}))
+        degraded = wait_for(
+            lambda: second.condition("Degraded"), lambda seen: seen.get("reason") == "ValkeyInUse", START_S
+        )
+        assert f"Its Valkey serves PinnokioService {place.name}/owner" in degraded["message"]
+        with valkey.client() as client:
+            raw: Any = client.get(keys.FLAG)
+        assert decode(raw).salt == f"{place.name}/owner"
+        for mine in (first, second):
+            mine.kubectl("delete", "psvc", mine.service, "--wait=false")

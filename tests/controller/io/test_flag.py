@@ -3,6 +3,7 @@
 import base64
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from contract import keys
 from contract.flag import FlagAck, FlagDocument, encode
 from contract.restoring import RestoreProgress
 from controller.cluster.client import KubernetesApi
-from controller.cluster.flag import FlagPublisher
+from controller.cluster.flag import OWNED_S, FlagPublisher
 from controller.cluster.valkey import Endpoint
 from controller.model.base import JsonObject
 from controller.model.errors import ValkeyUnavailable
@@ -109,6 +110,21 @@ async def test_a_connection_that_went_stale_is_made_anew(
     with valkey.client() as client:
         client.client_kill_filter(_type="normal", skipme=True)
     assert await publisher.read(KEY, endpoint) == _on(1)
+
+
+async def test_a_valkey_belongs_to_who_asks_first_for_as_long_as_it_goes_on_asking(
+    publisher: FlagPublisher, endpoint: Endpoint, valkey: RunningValkey
+) -> None:
+    other = ServiceKey("place", "other")
+    assert await publisher.claim(KEY, endpoint) == "place/demo"
+    assert await publisher.claim(other, endpoint) == "place/demo"
+    assert await publisher.claim(KEY, endpoint) == "place/demo"
+    with valkey.client() as client:
+        ttl_s: Any = client.ttl(keys.OWNER)
+        assert 0 < ttl_s <= OWNED_S
+        client.delete(keys.OWNER)
+    assert await publisher.claim(other, endpoint) == "place/other"
+    publisher.forget(other)
 
 
 async def test_the_password_of_an_external_valkey_comes_from_its_secret_once(

@@ -97,6 +97,15 @@ READY = {
             },
         ),
         (
+            Finding(parts=_parts(), valkey_owner="place/other"),
+            "Degraded",
+            {
+                "Ready": ("False", "NotApplied"),
+                "Progressing": ("False", "Blocked"),
+                "Degraded": ("True", "ValkeyInUse"),
+            },
+        ),
+        (
             Finding(parts=_parts(), waiting=(API,)),
             "Pending",
             {"Ready": ("False", "NotApplied"), "Progressing": ("True", "WaitingForRemoval")},
@@ -138,6 +147,7 @@ READY = {
         "failing",
         "refused",
         "name taken",
+        "Valkey taken",
         "waiting for a namesake",
         "invalid",
         "a queue leaves",
