@@ -35,6 +35,8 @@ def test_the_flag_comes_to_everybody_step_by_step_and_goes_back_at_once(served: 
         assert status["summary"]["flag"] == "100%"
         assert status["summary"]["rollout"] == "Complete 3/3"
         assert served.condition("FlagRollout")["status"] == "True"
+        labels = f'namespace="{served.name}",phase="Complete",service="{served.service}"'
+        wait_for(operator.metrics, lambda text: f"pinnokio_operator_rollout_phase{{{labels}}} 1.0" in text, 20)
 
         served.switch(debug=True)
         text = wait_for(lambda: _logs(served), lambda seen: "registry_wrapper_decision" in seen, 30)
