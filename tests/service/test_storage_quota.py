@@ -8,7 +8,8 @@ import pytest
 
 from contract import keys
 from service.domain.errors import QuotaExceeded
-from service.store.storage import StorageStore
+from service.domain.tasks import NewTask
+from service.store.storage import StorageStore, task_holder
 from tests.service import task_types  # noqa: F401 - declares its types
 from tests.service.running_worker import User, listening_user, running_worker
 from tests.service.valkey_server import RunningValkey
@@ -84,6 +85,15 @@ async def test_a_reservation_whose_time_is_over_counts_no_more(user: User, stora
     await user.valkey.hset(keys.storage_quota("acme"), "held:died", f"{10 * MB} 1 0 texts")
     assert await storage.read_held("acme") == 0
     await storage.reserve("acme", "texts", 10 * MB, holder="next")
+
+
+async def test_what_an_ended_task_still_held_counts_no_more_and_is_looked_at(user: User, storage: StorageStore) -> None:
+    task = NewTask("t1", "vector_embeddings", "u1", "acme", "start-1", "now", 60)
+    await storage.reserve("acme", "texts", 10 * MB, holder=task_holder("t1"))
+    await user.services.quotas.release(task)
+    assert await storage.read_held("acme") == 0
+    (check,) = await storage.read_due(10)
+    assert (check.collection_name, check.is_counted_right, check.is_written_to) == ("texts", False, False)
 
 
 async def test_a_collection_counts_for_its_first_writer(user: User, storage: StorageStore) -> None:

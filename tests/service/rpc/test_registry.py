@@ -63,6 +63,27 @@ async def test_unregister_session(either: Api, valkey: Valkey) -> None:
     assert await either.data("REGISTRY.unregister_session", "never") is False
 
 
+async def test_unregistering_asks_as_little_among_many_users(either: Api, valkey: Valkey) -> None:
+    async def commands_of_one(session_id: str) -> dict[str, int]:
+        before: dict[str, Any] = await valkey.info("commandstats")
+        assert await either.data("REGISTRY.unregister_session", session_id) is True
+        after: dict[str, Any] = await valkey.info("commandstats")
+        counts = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
+        return {name: count for name, count in counts.items() if count and name != "cmdstat_info"}
+
+    for number in range(2):
+        await either.data("REGISTRY.register_user", f"u{number}", f"s{number}")
+    among_few = await commands_of_one("s0")
+    pipeline = valkey.pipeline(transaction=False)
+    for number in range(5_000):
+        pipeline.hset(f"registry:user:other{number}", mapping={"user_id": f"other{number}", "session_id": f"t{number}"})
+        pipeline.sadd(f"registry:session:t{number}", f"other{number}")
+    await pipeline.execute()
+    among_many = await commands_of_one("s1")
+    assert among_many == among_few
+    assert not {"cmdstat_scan", "cmdstat_keys"} & among_many.keys()
+
+
 async def test_a_user_with_a_newer_session_stays(either: Api, valkey: Valkey) -> None:
     await either.data("REGISTRY.register_user", "u", "old")
     await either.data("REGISTRY.register_user", "u", "new")
