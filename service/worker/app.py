@@ -64,7 +64,6 @@ def make_app(settings: Settings) -> Celery:
 def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings."""
     return broker_configuration(settings) | {
-        "broker_transport": "service.worker.transport:Transport",
         # Only what we write ourselves is read; pickle would run what a stranger sends.
         "task_serializer": "json",
         "accept_content": ["json"],

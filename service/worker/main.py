@@ -16,6 +16,7 @@ from service.tasks.services import worker_name
 from service.worker.app import close_bridge, make_app, open_bridge, watch_in_parent
 from service.worker.metrics import WorkerMetrics
 from service.worker.pulse import BEAT_S, Load, Peak, Pulse, touch
+from service.worker.transport import use_own_transport
 
 
 def run_worker(settings: Settings) -> int:
@@ -23,6 +24,7 @@ def run_worker(settings: Settings) -> int:
     set_up_logs(settings.log_level)
     _quiet_celery(settings)
     touch(settings.heartbeat_file)
+    use_own_transport()
     app = make_app(settings)
     metrics = WorkerMetrics(settings, _hostname(settings))
     peak = Peak()

@@ -5,7 +5,7 @@ Making one takes 0.35 ms, twice a message, of the parent process that all of a w
 
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import TRANSPORT_ALIASES, redis
 
 
 class Channel(redis.Channel):
@@ -27,3 +27,9 @@ class Transport(redis.Transport):
     """kombu's, with our channels."""
 
     Channel = Channel
+
+
+def use_own_transport() -> None:
+    """From now on `redis://` and `rediss://` are ours in this process; another scheme would misname the broker."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{Transport.__module__}:{Transport.__qualname__}"
