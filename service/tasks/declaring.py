@@ -20,6 +20,7 @@ from contract.queues import TASK_TYPES, celery_name, queue_of, task_type_of
 from service.domain.progress import NoticesOf, build_notices
 from service.domain.quotas import MAX_TASKS_PER_USER
 from service.domain.unified import QUOTAS
+from service.store.broker import VISIBILITY_TIMEOUT_S
 from service.store.storage import Reservation
 from service.store.tasks import Fence
 from service.tasks.services import Services
@@ -131,9 +132,12 @@ def task_type(
     `preload`: modules that it needs and other types do not. Workers of its queue import them once, before they fork;
     nobody else ever does. `quotas`: those that a start counts against (`service.domain.quotas`).
     `notices`: makes the events of each step and of the end; default: a `task.progress_update`.
-    Raises ValueError for what cannot be: a second declaration, a method that another type has, an unknown quota.
+    Raises ValueError for what cannot be: a second declaration, a method that another type has, an unknown quota, a
+    limit above the time after which the broker gives a message again.
     """
     known = task_type_of(name)
+    if (max_duration_s or 0) >= VISIBILITY_TIMEOUT_S:
+        raise ValueError(f"{name}: max_duration_s takes less than {VISIBILITY_TIMEOUT_S} s: split the work")
     if name in TASK_TYPES and (queue or max_duration_s):
         raise ValueError(f"queue and limit of {name} stand in contract.queues")
     if unknown := set(quotas) - QUOTAS.keys():

@@ -9,7 +9,9 @@ import pytest
 
 from contract import keys, queues
 from service.settings import Settings, SettingsError
+from service.store.broker import VISIBILITY_TIMEOUT_S
 from service.store.client import Valkey
+from service.tasks.declaring import task_type
 from service.tasks.services import Services
 from service.worker.app import make_app
 from service.worker.chore import CHORES, load_chores
@@ -127,3 +129,47 @@ def test_a_chore_that_beat_does_not_know_is_refused(make_settings: MakeSettings)
 def test_the_chores_are_those_that_the_operator_knows() -> None:
     load_chores()
     assert set(CHORES) == set(queues.CHORES)
+
+
+def test_no_type_may_run_longer_than_the_broker_waits_for_its_message() -> None:
+    with pytest.raises(ValueError, match="max_duration_s"):
+        task_type("endless", max_duration_s=VISIBILITY_TIMEOUT_S)
+
+
+def test_what_celery_is_told(make_settings: MakeSettings) -> None:
+    """The settings that no task may be lost without; their reasons stand in service.worker.app."""
+    app = make_app(
+        make_settings(WORKER_MAX_TASKS_PER_CHILD="7", WORKER_MAX_MEMORY_PER_CHILD_MB="64", WORKER_SOFT_SHUTDOWN_S="3")
+    )
+    told = {
+        name: app.conf[name]
+        for name in (
+            "task_acks_late",
+            "task_reject_on_worker_lost",
+            "worker_disable_prefetch",
+            "worker_prefetch_multiplier",
+            "worker_max_tasks_per_child",
+            "worker_max_memory_per_child",
+            "worker_soft_shutdown_timeout",
+            "worker_cancel_long_running_tasks_on_connection_loss",
+            "broker_channel_error_retry",
+            "accept_content",
+        )
+    }
+    assert told == {
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": 7,
+        "worker_max_memory_per_child": 64 * 1024,
+        "worker_soft_shutdown_timeout": 3.0,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_channel_error_retry": True,
+        "accept_content": ["json"],
+    }
+    assert app.conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT_S
+    limits = [task.time_limit or 0 for name, task in app.tasks.items() if name.startswith("pinnokio.")]
+    assert limits
+    assert max(limits) < VISIBILITY_TIMEOUT_S
+    app.close()

@@ -6,7 +6,7 @@ packets does.
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -23,6 +23,8 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self._server: asyncio.Server | None = None
         self._is_silent = False
+        # How often a client spoke after it had been answered, or for the first time.
+        self.round_trips = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -69,21 +71,43 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             back_reader, back_writer = await asyncio.open_connection(*self._target)
-            await asyncio.gather(self._forward(reader, back_writer), self._forward(back_reader, writer))
+            talk = _Talk(self)
+            await asyncio.gather(
+                self._forward(reader, back_writer, talk.asked), self._forward(back_reader, writer, talk.answered)
+            )
         except (OSError, asyncio.CancelledError):
             # One side has gone, or the cable was pulled: asyncio's server has nothing to log of that.
             pass
         finally:
             writer.transport.abort()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, noted: Callable[[], None]
+    ) -> None:
         try:
             while data := await reader.read(65_536):
+                noted()
                 if not self._is_silent:
                     writer.write(data)
                     await writer.drain()
         finally:
             writer.transport.abort()
+
+
+class _Talk:
+    """Who spoke last on one connection."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._is_asked = False
+
+    def asked(self) -> None:
+        if not self._is_asked:
+            self._is_asked = True
+            self._proxy.round_trips += 1
+
+    def answered(self) -> None:
+        self._is_asked = False
 
 
 @contextmanager

@@ -1,0 +1,230 @@
+"""Measures tasks against bare Celery on the same Valkey: `python -m benchmarks.service tasks`.
+
+What bare means: `benchmarks.bare_celery`. Both sides take turns, so that a noisy machine is noisy for both, and each
+figure is the median of its turns. CPU time a task is printed beside: it says what a machine with free cores would do.
+Also: a document of twenty pages, and the memory of an idle worker.
+"""
+
+import asyncio
+import io
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import redis
+from pypdf import PdfReader, PdfWriter
+
+from benchmarks.bare_celery import QUEUE, make_bare_app
+from benchmarks.serving import VALKEY_PORT, read_cpu_s
+from contract import keys
+from service.domain.documents import analysis_steps
+from service.domain.unified import Registration
+from service.logs import set_up_logs
+from service.rpc.dual_write import DualWrite
+from service.rpc.starting import StartRequest, TaskStarter
+from service.rpc.user_companies import UserCompanies
+from service.settings import Settings
+from service.store.flag import FlagSource
+from service.tasks.services import Services
+from tests.documents.invoice import sample_invoice
+from tests.documents.pdf import build_pdf
+
+TURNS: Final = 3
+TASKS: Final = 1_000
+STARTS: Final = 100
+USERS: Final = 50
+PAGES: Final = 20
+ENVIRON: Final = {
+    "LISTENERS_REDIS_PORT": str(VALKEY_PORT),
+    "FLAG_FILE": "/nonexistent",
+    "UNIFIED_REGISTRY_ENABLED": "true",
+    "WORKER_METRICS_PORT": "0",
+    "WORKER_HEARTBEAT_FILE": "/tmp/pinnokio-bench-heartbeat",
+    "CELERY_QUEUES": "default",
+}
+
+
+class Side(Protocol):
+    """One of the two that are compared. `queue`, `unacked`: keys of what waits, of what was handed out."""
+
+    name: str
+    module: str
+    queue: str
+    unacked: str
+
+    async def start(self, key: str | None = None) -> None:
+        """Starts one no-op task, which tells its start under `key`."""
+
+
+class Bare:
+    name, module, queue, unacked = "bare", "benchmarks.bare_celery", QUEUE, keys.UNACKED
+
+    def __init__(self) -> None:
+        self._task: Any = make_bare_app().tasks["bare.noop"]
+
+    async def start(self, key: str | None = None) -> None:
+        self._task.apply_async((key,))
+
+
+class Ours:
+    name, module = "ours", "benchmarks.task_worker"
+    queue, unacked = f"{keys.CELERY_PREFIX}default", f"{keys.CELERY_PREFIX}{keys.UNACKED}"
+
+    def __init__(self, starter: TaskStarter) -> None:
+        self._starter = starter
+        self._count = 0
+
+    async def start(self, key: str | None = None) -> None:
+        self._count += 1
+        request = StartRequest("bench_noop", uuid.uuid4().hex, f"u{self._count % USERS}", {"key": key}, {})
+        answer = await self._starter.start(request)
+        assert answer["success"], answer
+
+
+def measure() -> None:
+    set_up_logs("WARNING")
+    asyncio.run(compare())
+    measure_document()
+    measure_memory()
+
+
+async def compare() -> None:
+    async with our_side() as ours:
+        turns: dict[str, list[dict[str, float]]] = {"bare": [], "ours": []}
+        for _ in range(TURNS):
+            for side in (Bare(), ours):
+                turns[side.name].append(await measure_turn(side))
+    middle = {
+        name: {figure: statistics.median(turn[figure] for turn in each) for figure in each[0]}
+        for name, each in turns.items()
+    }
+    for name, figures in middle.items():
+        print(name + ": " + ", ".join(f"{figure} {value:.2f}" for figure, value in figures.items()))
+    bare, own = middle["bare"], middle["ours"]
+    print(f"from the call to the task's start, ours to bare: {own['start_ms'] / bare['start_ms']:.2f} (at most 1.1)")
+    print(f"throughput of no-op tasks, ours to bare: {own['tasks_per_s'] / bare['tasks_per_s']:.2f} (at least 0.9)")
+
+
+@asynccontextmanager
+async def our_side() -> AsyncIterator[Ours]:
+    from benchmarks import task_worker  # noqa: F401 - declares its type
+
+    settings = Settings.from_env(ENVIRON)
+    services = Services.open(settings)
+    for number in range(USERS):
+        await services.unified.register(Registration(f"u{number}", f"s{number}", "", datetime.now(UTC), "acme"))
+    flag = FlagSource(services.valkey, settings)
+    dual = DualWrite(flag, services.unified, UserCompanies(services.unified))
+    try:
+        yield Ours(TaskStarter(services, flag, dual))
+    finally:
+        await services.close()
+
+
+async def measure_turn(side: Side) -> dict[str, float]:
+    """A full queue first, which a worker then empties; then single tasks while it is idle."""
+    with redis.Redis(port=VALKEY_PORT) as valkey:
+        for _ in range(TASKS):
+            await side.start()
+        with running(side.module) as parent:
+            figures = await asyncio.to_thread(drain, valkey, side, parent)
+            took = [await time_start(valkey, side) for _ in range(STARTS)]
+    return {"start_ms": statistics.median(took), **figures}
+
+
+def drain(valkey: redis.Redis, side: Side, parent: int) -> dict[str, float]:
+    """Measured from the moment that the worker is warm."""
+    while waiting(valkey, side) > TASKS * 0.9:
+        time.sleep(0.002)
+    first, began, pids = waiting(valkey, side), time.perf_counter(), [parent, *children_of(parent)]
+    cpu_s = [read_cpu_s(pid) for pid in pids]
+    while waiting(valkey, side) or valkey.hlen(side.unacked):
+        time.sleep(0.002)
+    seconds = time.perf_counter() - began
+    spent_ms = [(read_cpu_s(pid) - before) * 1000 / first for pid, before in zip(pids, cpu_s, strict=True)]
+    return {
+        "tasks_per_s": first / seconds,
+        "parent's CPU ms a task": spent_ms[0],
+        "children's CPU ms a task": sum(spent_ms[1:]),
+    }
+
+
+def waiting(valkey: redis.Redis, side: Side) -> int:
+    length: Any = valkey.llen(side.queue)
+    return int(length)
+
+
+async def time_start(valkey: redis.Redis, side: Side) -> float:
+    """ms from before the call until the task's first line."""
+    key = f"bench:{uuid.uuid4().hex}"
+    called_at = time.time()
+    await side.start(key)
+    answer: Any = await asyncio.to_thread(valkey.blpop, [key], 30)
+    await asyncio.sleep(0.01)
+    return (float(answer[1]) - called_at) * 1000
+
+
+def measure_document() -> None:
+    writer = PdfWriter()
+    page = PdfReader(io.BytesIO(build_pdf(sample_invoice(), "window"))).pages[0]
+    for _ in range(PAGES):
+        writer.add_page(page)
+    file = io.BytesIO()
+    writer.write(file)
+    document = {"content_base64": b64encode(file.getvalue()).decode(), "mime": "application/pdf"}
+    took = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        for _step in analysis_steps(document, "bench"):
+            pass
+        took.append(time.perf_counter() - began)
+    print(f"a PDF of {PAGES} pages analysed: {statistics.median(took):.2f} s (2)")
+
+
+def measure_memory() -> None:
+    """Pages that several processes share count once (PSS), as they do for a pod's limit."""
+    every = {**ENVIRON, "CELERY_QUEUES": "default,computation,llm,maintenance"}
+    for name, environ in (("of one queue, computation", ENVIRON | {"CELERY_QUEUES": "computation"}), ("of all", every)):
+        with running("service.worker.main", environ) as parent:
+            until = time.monotonic() + 60
+            while len(children_of(parent)) < 4 and time.monotonic() < until:
+                time.sleep(0.1)
+            time.sleep(5)
+            megabytes = sum(read_pss_mb(pid) for pid in (parent, *children_of(parent)))
+        print(f"an idle worker {name}, 4 slots: {megabytes:.0f} MB (150)")
+
+
+@contextmanager
+def running(module: str, environ: dict[str, str] = ENVIRON) -> Iterator[int]:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", module],
+        env=os.environ | {"CELERY_CONCURRENCY": "4"} | environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def read_pss_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise KeyError("Pss")
