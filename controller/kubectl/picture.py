@@ -13,6 +13,7 @@ from controller.kubectl.view import Cohort, Queue, Rollout, View
 BAR_WIDTH: Final = 30
 _INDENT: Final = 10
 _WIDTH_MIN: Final = 60
+_WHY_MIN: Final = 20
 # What each condition should be; where it is not, its message is shown.
 _WISHED: Final = {"Ready": "True", "Progressing": "False", "Degraded": "False", "Paused": "False"}
 _ASCII: Final = str.maketrans("█░●◉○─✗·→…", "#.ooO-!-> ")
@@ -28,7 +29,7 @@ def draw(view: View, now: datetime, width: int = 100) -> list[str]:
     if view.rollout is not None:
         lines += _block("Rollout", _draw_rollout(view, view.rollout, now), width)
         lines += _block("Legacy", _draw_legacy(view.rollout), width)
-    lines += _block("Queues", _draw_queues(view.queues), width)
+    lines += _block("Queues", _draw_queues(view.queues, width - _INDENT), width)
     parts = ", ".join(f"{name} {ready}/{desired}" for name, ready, desired in view.components)
     lines += _block("Parts", [parts] if parts else [], width)
     lines += _block("Held", _draw_holds(view), width)
@@ -126,18 +127,23 @@ def _draw_legacy(rollout: Rollout) -> list[str]:
     return [" · ".join(word for word in (rollout.legacy_state, rollout.legacy_message) if word)]
 
 
-def _draw_queues(queues: Sequence[Queue]) -> list[str]:
-    """A table; `RUNNING` of the slots of ready workers; `UNACKED` only where it is more than runs."""
+def _draw_queues(queues: Sequence[Queue], width: int) -> list[str]:
+    """A table; `RUNNING` of the slots of ready workers; why that many, wrapped in its own column."""
     if not queues:
         return []
     size = max(len("QUEUE"), *(len(queue.name) for queue in queues))
     lines = [f"{'QUEUE':<{size}}  WAITING  RUNNING/SLOTS  WORKERS  WHY"]
+    margin = lines[0].index("WHY")
     for queue in queues:
         running = f"{_known(queue.in_flight)}/{queue.ready * queue.concurrency}"
         held = (queue.unacked or 0) - (queue.in_flight or 0)
         why = queue.message + (f" ({held} handed out and not running)" if held > 0 else "")
         workers = f"{queue.ready}/{queue.desired}"
-        lines.append(f"{queue.name:<{size}}  {_known(queue.waiting):>7}  {running:>13}  {workers:>7}  {why}".rstrip())
+        told = textwrap.wrap(why, max(width - margin, _WHY_MIN)) or [""]
+        lines.append(
+            f"{queue.name:<{size}}  {_known(queue.waiting):>7}  {running:>13}  {workers:>7}  {told[0]}".rstrip()
+        )
+        lines += [" " * margin + line for line in told[1:]]
     return lines
 
 

@@ -5,13 +5,14 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.model import BIN_DIR, REPOSITORY
-from tests.controller.cluster.operator import Namespace, build_service, wait_for
+from tests.controller.cluster.operator import Namespace, Operator, build_service, wait_for
 from tests.controller.kubectl import services
 
 pytestmark = pytest.mark.cluster
@@ -174,3 +175,20 @@ def test_the_one_documented_command_installs_it(service: Namespace, tmp_path: Pa
     path = f"{tmp_path}:{BIN_DIR}:{os.environ['PATH']}"
     result = _run(service, "status", service.service, "-n", service.name, PATH=path)
     assert result.returncode == 0, result.stderr
+
+
+# Last: from here on an operator says what stands in the status.
+def test_the_operator_hears_it(place: Namespace, operator: Operator) -> None:
+    """Nothing is placed and no Valkey runs, so that it is heard and cannot be everywhere; that is told."""
+    mine = replace(place, service="heard")
+    mine.apply(build_service(mine.service, unifiedRegistry={"enabled": True, "rollout": {"steps": [{"percent": 1}]}}))
+    wait_for(lambda: mine.status().get("rollout", {}), lambda seen: seen.get("step") == 1, WITHIN_S)
+    picture = _run(mine, "status", mine.service, "-n", mine.name).stdout
+    assert "step 1 of 1 · Publishing" in picture
+    assert "not in Valkey yet" in picture
+    result = _run(mine, "rollback", mine.service, "-n", mine.name, "--wait", "10")
+    assert result.returncode == 1
+    assert "rollback of heard is under way, but not everywhere within 10 s: RollingBack" in result.stderr.replace(
+        "step 0 of 1 · ", ""
+    )
+    assert mine.status()["rollout"]["handledRollback"] == _annotation(mine, "rollback")

@@ -139,6 +139,14 @@ def test_long_words_are_wrapped_to_the_terminal(width: int) -> None:
     assert max(len(line) for line in draw(read_view(service), NOW, width)) <= max(width, 60)
 
 
+def test_why_is_wrapped_in_its_own_column() -> None:
+    queue = build_queue("llm") | {"message": "one two three four five six seven eight nine ten"}
+    lines = draw(read_view(build_service(queues=[queue])), NOW, 80)
+    place = next(number for number, line in enumerate(lines) if "WHY" in line)
+    why = [line[lines[place].index("WHY") :] for line in lines[place + 1 : place + 3]]
+    assert why == ["one two three four five six", "seven eight nine ten"]
+
+
 def test_a_terminal_of_ascii() -> None:
     lines = [to_ascii(line) for line in draw(read_view(build_service()), NOW)]
     assert "###############..............." in lines[1]
