@@ -51,6 +51,14 @@ EVERYTHING: Final[dict[str, Any]] = {
         "priorityClassName": "system-cluster-critical",
         "extraEnv": [{"name": "RESYNC_S", "value": "60"}],
     },
+    "monitoring": {
+        "rules": {
+            "enabled": True,
+            "labels": {"release": "prometheus"},
+            "runbookUrl": "https://docs.internal/runbooks",
+        },
+        "monitors": {"enabled": True, "labels": {"release": "prometheus"}, "interval": "15s"},
+    },
     "service": {
         "enabled": True,
         "name": "books",

@@ -1,0 +1,132 @@
+"""What each alert must fire at, as series that promtool plays: `5+1x60` is 5, then one more each minute, 60 times."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+OF: Final = 'namespace="accounting",service="sample"'
+OF_QUEUE: Final = f'{OF},queue="computation"'
+SERVICE_LABELS: Final = {"namespace": "accounting", "service": "sample"}
+QUEUE_LABELS: Final = {**SERVICE_LABELS, "queue": "computation"}
+
+Series = dict[str, str]
+
+# All is well for two hours; a case changes or adds what it is about.
+HEALTHY: Final[Series] = {
+    f'pinnokio_rpc_requests_total{{{OF},method="REGISTRY.register_user",code="OK",cohort="on"}}': "0+600x120",
+    f'pinnokio_rpc_requests_total{{{OF},method="REGISTRY.register_user",code="INTERNAL",cohort="on"}}': "0x120",
+    f'pinnokio_rpc_duration_seconds_bucket{{{OF},method="REGISTRY.register_user",le="0.25"}}': "0+599x120",
+    f'pinnokio_rpc_duration_seconds_count{{{OF},method="REGISTRY.register_user"}}': "0+600x120",
+    # Slow by nature, and no fault.
+    f'pinnokio_rpc_duration_seconds_bucket{{{OF},method="CHROMA_VECTOR.query_documents",le="0.25"}}': "0x120",
+    f'pinnokio_rpc_duration_seconds_count{{{OF},method="CHROMA_VECTOR.query_documents"}}': "0+600x120",
+    f'celery_task_succeeded_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+60x120",
+    f'celery_task_failed_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+2x120",
+    f'celery_task_started_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+62x120",
+    f'celery_task_retried_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0x50 1x69",
+    f'celery_worker_up{{{OF_QUEUE},hostname="a"}}': "1x120",
+    f'celery_worker_up{{{OF_QUEUE},hostname="b"}}': "1x120",
+    f'pinnokio_registry_fallbacks_total{{{OF},operation="register_user"}}': "0x50 1x69",
+    f'pinnokio_quota_refusals_total{{{OF},quota="max_tasks_per_user"}}': "0x120",
+    f"pinnokio_events_dropped_total{{{OF}}}": "0+1x120",
+    # One pod of two had lost Valkey for a while.
+    f'pinnokio_dependency_up{{{OF},pod="a",dependency="redis"}}': "1x50 0x20 1x48",
+    f'pinnokio_dependency_up{{{OF},pod="b",dependency="redis"}}': "1x120",
+    f'pinnokio_dependency_up{{{OF},pod="a",dependency="firestore"}}': "1x120",
+    # A queue that always has something waiting, and is worked at.
+    f"pinnokio_operator_queue_waiting{{{OF_QUEUE}}}": "40x120",
+    f"pinnokio_operator_queue_readable{{{OF_QUEUE}}}": "1x120",
+    f"pinnokio_operator_queue_desired_replicas{{{OF_QUEUE}}}": "2x120",
+    'pinnokio_operator_leader{pod="operator"}': "1x120",
+    'pinnokio_operator_leader{pod="standby"}': "0x120",
+    'pinnokio_operator_errors_total{error="ApiError"}': "1x120",
+    'pinnokio_operator_reconciles_total{result="unchanged"}': "0+2x120",
+    'pinnokio_operator_services{phase="Ready"}': "1x120",
+    f'pinnokio_operator_rollout_phase{{{OF},phase="Analysing"}}': "1x120",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """`alert` fires, with `labels`, two hours on, when `changes` are made to what is healthy (None: taken away)."""
+
+    alert: str
+    severity: str
+    changes: dict[str, str | None]
+    labels: dict[str, str] = field(default_factory=lambda: SERVICE_LABELS)
+    # What it fires beside it, for the same reason.
+    along: tuple[str, ...] = ()
+
+
+def _key(start: str) -> str:
+    (found,) = [series for series in HEALTHY if series.startswith(start)]
+    return found
+
+
+_FAILED_CALLS: Final = next(series for series in HEALTHY if 'code="INTERNAL"' in series)
+_FAST_CALLS: Final = next(series for series in HEALTHY if 'REGISTRY.register_user",le=' in series)
+_FIRESTORE: Final = next(series for series in HEALTHY if "firestore" in series)
+
+CASES: Final = (
+    Case("PinnokioRpcFailing", "critical", {_FAILED_CALLS: "0x90 0+30x29"}, along=("PinnokioRpcFailingSlowly",)),
+    # 0.7 % for hours: too little to wake anybody.
+    Case("PinnokioRpcFailingSlowly", "warning", {_FAILED_CALLS: "0+4.5x120"}),
+    Case("PinnokioRpcSlow", "warning", {_FAST_CALLS: "0+450x120"}),
+    Case("PinnokioTasksFailing", "warning", {_key("celery_task_failed_total"): "0+40x120"}),
+    Case(
+        "PinnokioTasksKillWorkers",
+        "warning",
+        {_key("celery_task_retried_total"): "0+1x120"},
+        {**SERVICE_LABELS, "name": "pinnokio.document_analysis"},
+    ),
+    Case("PinnokioRegistryFallback", "warning", {_key("pinnokio_registry_fallbacks_total"): "0+1x120"}),
+    Case(
+        "PinnokioQuotaUsedUp",
+        "info",
+        {_key("pinnokio_quota_refusals_total"): "0+1x120"},
+        {**SERVICE_LABELS, "quota": "max_tasks_per_user"},
+    ),
+    Case("PinnokioEventsDropped", "warning", {_key("pinnokio_events_dropped_total"): "0+500x120"}),
+    Case(
+        "PinnokioValkeyDown",
+        "critical",
+        {series: "1x110 0x9" for series in HEALTHY if 'dependency="redis"' in series},
+    ),
+    Case(
+        "PinnokioDependencyDown",
+        "warning",
+        {_FIRESTORE: "1x110 0x9"},
+        {**SERVICE_LABELS, "dependency": "firestore"},
+    ),
+    Case(
+        "PinnokioQueueNotDraining",
+        "critical",
+        {_key("celery_task_started_total"): "0+62x90 5580x29"},
+        QUEUE_LABELS,
+    ),
+    Case("PinnokioQueueUnreadable", "warning", {_key("pinnokio_operator_queue_readable"): "0x120"}, QUEUE_LABELS),
+    Case(
+        "PinnokioWorkersMissing",
+        "warning",
+        {series: None for series in HEALTHY if series.startswith("celery_worker_up")},
+        QUEUE_LABELS,
+    ),
+    Case("PinnokioOperatorMissing", "critical", {_key('pinnokio_operator_leader{pod="operator"}'): "0x120"}, {}),
+    Case(
+        "PinnokioOperatorNotReconciling",
+        "warning",
+        {_key("pinnokio_operator_errors_total"): "0+1x120"},
+        {},
+    ),
+    Case(
+        "PinnokioOperatorNotReconciling",
+        "warning",
+        {_key("pinnokio_operator_reconciles_total"): "7x120"},
+        {},
+    ),
+    Case("PinnokioServiceDegraded", "warning", {'pinnokio_operator_services{phase="Degraded"}': "1x120"}, {}),
+    Case(
+        "PinnokioFlagRolledBack",
+        "warning",
+        {f'pinnokio_operator_rollout_phase{{{OF},phase="RolledBack"}}': "1x120"},
+    ),
+)
