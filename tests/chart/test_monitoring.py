@@ -1,5 +1,7 @@
 """What the chart gives Prometheus Operator: rules and monitors, where asked for and where their kinds exist."""
 
+import json
+
 import pytest
 import yaml
 
@@ -7,6 +9,8 @@ from contract.kubernetes import FIELD_MANAGER
 from tests.alerts.promtool import RULES
 from tests.chart.rendering import NAMESPACE, Document, Helm, Values, of_kind, one
 from tests.chart.value_sets import EVERYTHING
+from tests.dashboards.build import build_dashboard
+from tests.dashboards.panels import DASHBOARDS
 
 KINDS = ("PrometheusRule", "ServiceMonitor", "PodMonitor")
 INSTALLED = [argument for kind in KINDS for argument in ("--api-versions", f"monitoring.coreos.com/v1/{kind}")]
@@ -55,3 +59,10 @@ def test_the_monitors_find_operator_api_and_workers(rendered_with_kinds: list[Do
 def test_a_cluster_wide_operator_is_watched_everywhere(helm: Helm) -> None:
     values = {"rbac": {"clusterWide": True}, "monitoring": {"monitors": {"enabled": True}}}
     assert one(helm.template(values, *INSTALLED), "PodMonitor")["spec"]["namespaceSelector"] == {"any": True}
+
+
+def test_grafanas_sidecar_finds_each_dashboard(helm: Helm) -> None:
+    rendered = of_kind(helm.template({"monitoring": {"dashboards": {"enabled": True}}}), "ConfigMap")
+    maps = [each for each in rendered if each["metadata"]["labels"].get("grafana_dashboard") == "1"]
+    found = {name: json.loads(text) for each in maps for name, text in each["data"].items()}
+    assert found == {f"{each.uid}.json": build_dashboard(each) for each in DASHBOARDS}

@@ -58,6 +58,7 @@ EVERYTHING: Final[dict[str, Any]] = {
             "runbookUrl": "https://docs.internal/runbooks",
         },
         "monitors": {"enabled": True, "labels": {"release": "prometheus"}, "interval": "15s"},
+        "dashboards": {"enabled": True, "labels": {"grafana_dashboard": "yes"}},
     },
     "service": {
         "enabled": True,
