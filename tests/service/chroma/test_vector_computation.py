@@ -116,7 +116,7 @@ async def test_a_killed_workers_computation_goes_on_where_it_was(
     openai.faults.extend([Fault(), Fault(delay_s=600)])
     with running_worker(valkey_server, tmp_path_factory.mktemp("first"), **environ) as first:
         task_id = (await user.rpc.start_vector_computation("u1", texts(250), collection))["task_id"]
-        await eventually(lambda: len(openai.requests) >= 2)
+        await eventually(lambda: len(openai.requests) >= 2, deadline_s=45.0)
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
     assert await vectors.count(collection) == 100
@@ -146,7 +146,7 @@ async def test_a_cancelled_computation_keeps_what_it_wrote_and_the_next_one_comp
     openai.faults.extend([Fault(), Fault(delay_s=600)])
     with running_worker(valkey_server, tmp_path, **environ):
         task_id = (await user.rpc.start_vector_computation("u1", texts(250), collection))["task_id"]
-        await eventually(lambda: len(openai.requests) >= 2)
+        await eventually(lambda: len(openai.requests) >= 2, deadline_s=45.0)
         assert (await user.rpc.cancel_task(task_id))["success"] is True
         assert (await user.events_until_end(task_id))[-1]["payload"]["status"] == "cancelled"
         assert await vectors.count(collection) == 100
