@@ -1,5 +1,6 @@
 """How workers and their tasks end: time limits, killed processes, TERM; each with a worker process of its own."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ async def test_term_lets_the_running_task_end(own_valkey: RunningValkey, tmp_pat
             await user.start("test_wait", "ending")
             await user.next_event()
             beat = await eventually(lambda: _busy_worker(user, heartbeats))
-            assert beat.startswith(b'{"active":1,"slots":1,')
+            assert json.loads(beat).items() >= {"active": 1, "slots": 1}.items()
 
             worker.process.send_signal(signal.SIGTERM)
             await eventually(lambda: "Warm shutdown" in worker.log.read_text())
