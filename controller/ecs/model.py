@@ -16,6 +16,7 @@ WORKER: Final = "worker"
 BEAT: Final = "beat"
 FLOWER: Final = "flower"
 LISTENERS: Final = "listeners"
+Amount = Annotated[int, Field(ge=0)]
 
 
 class TaskDefinitionError(Exception):
@@ -65,9 +66,9 @@ class ContainerDefinition(Model):
 
     name: str = Field(min_length=1)
     image: str = Field(min_length=1)
-    cpu: int | None = None
-    memory: int | None = None
-    memory_reservation: int | None = None
+    cpu: Amount | None = None
+    memory: Amount | None = None
+    memory_reservation: Amount | None = None
     environment: tuple[Variable, ...] = ()
     secrets: tuple[SecretVariable, ...] = ()
     environment_files: tuple[EnvironmentFile, ...] = ()

@@ -49,6 +49,10 @@ def test_each_form_of_a_task_definition_is_read(answer: Any) -> None:
             "containerDefinitions[0].environment: Input should be a valid tuple",
         ),
         (
+            json.dumps({"containerDefinitions": [CONTAINER | {"memory": -1}]}),
+            "containerDefinitions[0].memory: Input should be greater than or equal to 0",
+        ),
+        (
             json.dumps({"containerDefinitions": [CONTAINER | {"secrets": [{"name": "A"}]}]}),
             "containerDefinitions[0].secrets[0].valueFrom: Field required",
         ),
@@ -56,7 +60,7 @@ def test_each_form_of_a_task_definition_is_read(answer: Any) -> None:
     ids=[
         "empty", "YAML", "a comma too many", "an empty list", "an ARN", "a number", "an empty object", "no container",
         "one container, no list", "services", "tasks", "a list of names", "CloudFormation", "no image",
-        "environment as an object", "a secret from nowhere",
+        "environment as an object", "less than nothing", "a secret from nowhere",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_with_what_to_do(text: str, words: str) -> None:
