@@ -31,7 +31,8 @@ down: install ## Take down what `make up` brought up
 dev: install ## API, workers and beat on an embedded Valkey, no Kubernetes (PORT=8090 REDIS_PORT=6379)
 	@mkdir -p .dev/valkey
 	@echo "==> http://127.0.0.1:$(PORT)/healthz  (Ctrl-C ends it; data stays in .dev/)"
-	@env REDIS_PORT=$(REDIS_PORT) \
+	@[ ! -t 1 ] || export LOG_FORMAT=$${LOG_FORMAT:-console}; \
+	env REDIS_PORT=$(REDIS_PORT) \
 	  UNIFIED_REGISTRY_ENABLED=$${UNIFIED_REGISTRY_ENABLED:-true} \
 	  CELERY_CONCURRENCY=$${CELERY_CONCURRENCY:-2} \
 	  LISTENERS_REDIS_PORT=$${LISTENERS_REDIS_PORT:-$(REDIS_PORT)} \

@@ -23,6 +23,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("CONTAINER_TYPE", "api", "Part that this container runs: api, worker, beat or flower."),
     Variable("PORT", "8090", "TCP port of the API."),
     Variable("LOG_LEVEL", "INFO", "Least level that is logged."),
+    Variable("LOG_FORMAT", "auto", "`json`, `console` (for people), or `auto`: for people on a terminal, else JSON."),
     Variable("SERVICE_VERSION", "0.1.0", "Version that /version and /healthz answer."),
     Variable("AWS_REGION_NAME", "", "Region that /healthz answers."),
     Variable("UNIFIED_REGISTRY_ENABLED", "false", "The flag, where no flag document can be read."),

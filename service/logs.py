@@ -1,4 +1,7 @@
-"""Structured logs: JSON lines on stdout, upper-case levels, an event name and fields, one shape in every part."""
+"""Structured logs on stdout: JSON lines, upper-case levels, an event name and fields, one shape in every part.
+
+On a terminal the same lines are written for people (LOG_FORMAT says otherwise).
+"""
 
 import json
 import logging
@@ -35,7 +38,7 @@ SHARED: list[Any] = [
 ]
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
+class _JsonFormatter(structlog.stdlib.ProcessorFormatter):
     """Our own lines are ready when they come here; only those of other libraries go through the processors."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -44,8 +47,38 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
         return super().format(record)
 
 
-def set_up_logs(level: str) -> None:
-    """Sends structlog and the standard library's loggers through one JSON formatter. Safe to call again."""
+def _build_json() -> logging.Formatter:
+    return _JsonFormatter(
+        foreign_pre_chain=SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(serializer=_to_json),
+        ],
+    )
+
+
+def _build_console() -> logging.Formatter:
+    """Colours only where a terminal shows them; a traceback as Python writes it, without the values of variables."""
+    has_colors = sys.stdout.isatty()
+    styles = structlog.dev.ConsoleRenderer.get_default_level_styles(has_colors)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.dev.ConsoleRenderer(
+                colors=has_colors,
+                level_styles={level.upper(): style for level, style in styles.items()},
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ],
+    )
+
+
+def set_up_logs(level: str, log_format: str = "auto") -> None:
+    """Sends structlog and the standard library's loggers through one formatter. Safe to call again.
+
+    `log_format`: `json`, `console`, or `auto`: for people on a terminal, else JSON.
+    """
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -59,15 +92,8 @@ def set_up_logs(level: str) -> None:
     # Nobody reads from which line of code a line came, and finding it takes a fifth of the time (logging's own advice).
     logging._srcfile = None
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        _Formatter(
-            foreign_pre_chain=SHARED,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=_to_json),
-            ],
-        )
-    )
+    is_for_people = log_format == "console" or (log_format == "auto" and sys.stdout.isatty())
+    handler.setFormatter(_build_console() if is_for_people else _build_json())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -71,6 +71,7 @@ class Settings:
     part: str
     port: int
     log_level: str
+    log_format: str
     version: str
     region: str
     valkey: ValkeySettings
@@ -121,6 +122,7 @@ class Settings:
             part=read.text("CONTAINER_TYPE"),
             port=read.number("PORT"),
             log_level=read.text("LOG_LEVEL").upper(),
+            log_format=read.choice("LOG_FORMAT", ("auto", "json", "console")),
             version=read.text("SERVICE_VERSION"),
             region=read.text("AWS_REGION_NAME"),
             valkey=_valkey(read),

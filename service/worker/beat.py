@@ -14,7 +14,7 @@ from service.worker.pulse import touch
 
 def run_beat(settings: Settings) -> int:
     """Enqueues until it is told to stop; the answer is the process's exit code."""
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, settings.log_format)
     touch(settings.heartbeat_file)
     signals.setup_logging.connect(lambda **_: None, weak=False)
     app = make_app(settings)
