@@ -23,6 +23,14 @@ class StorageSizes:
     def total_size(self) -> int:
         return self.embeddings_size + self.documents_size + self.metadata_size
 
+    def scaled_to(self, document_count: int) -> "StorageSizes":
+        """Of so many documents that are like these. Example: these are 10 of 20 → twice their bytes."""
+        if not self.document_count or self.document_count >= document_count:
+            return self
+        share = document_count / self.document_count
+        sizes = (self.embeddings_size, self.documents_size, self.metadata_size)
+        return StorageSizes(document_count, *(round(size * share) for size in sizes))
+
     def document(self) -> dict[str, int]:
         """The contract's `analysis`."""
         return {

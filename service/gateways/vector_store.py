@@ -4,7 +4,9 @@ A collection that nobody made is an empty one: today's service creates it at the
 Ours does so only where something is written.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -133,20 +135,37 @@ class VectorStore:
         collection = await self._chroma.find(name)
         return StorageSizes() if collection is None else await self._read_sizes(collection)
 
+    async def estimate_sizes(self, name: str, within_s: float) -> StorageSizes:
+        """As `read_sizes`, for at most that long: what was not read by then is taken to be like what was."""
+        collection = await self._chroma.find(name)
+        if collection is None:
+            return StorageSizes()
+        sizes = await self._read_sizes(collection, until=time.monotonic() + within_s)
+        return sizes.scaled_to(await self._chroma.count(collection))
+
     async def _read_sizes(
-        self, collection: Collection, *, ids: Sequence[str] | None = None, where: Mapping[str, Any] | None = None
+        self,
+        collection: Collection,
+        *,
+        ids: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        until: float | None = None,
     ) -> StorageSizes:
+        """`until`: of the clock that only grows; what was read by then, at least one page."""
         count = documents_size = metadata_size = 0
-        async for page in self._pages(collection, ids, where):
-            count += len(page.ids)
-            documents_size += _documents_bytes(page)
-            metadata_size += _metadata_bytes(page)
+        async with aclosing(self._pages(collection, ids, where)) as pages:
+            async for page in pages:
+                count += len(page.ids)
+                documents_size += _documents_bytes(page)
+                metadata_size += _metadata_bytes(page)
+                if until is not None and time.monotonic() > until:
+                    break
         vectors_size = count * (collection.dimension or 0) * VECTOR_ELEMENT_BYTES
         return StorageSizes(count, vectors_size, documents_size, metadata_size)
 
     async def _pages(
         self, collection: Collection, ids: Sequence[str] | None, where: Mapping[str, Any] | None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         offset, limit = 0, FIRST_PAGE
         while True:
             try:

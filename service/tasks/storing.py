@@ -60,14 +60,20 @@ class CompanyCollections:
         sizes, _ = await self.measure(owner, name)
         return sizes
 
-    async def measure(self, owner: str, name: str) -> tuple[StorageSizes, bool]:
-        """Bytes of a collection, and whether the count was put right by them: else it changed, or Valkey is away."""
+    async def measure(self, owner: str, name: str, within_s: float | None = None) -> tuple[StorageSizes, bool]:
+        """Bytes of a collection, and whether the count was put right by them: else it changed, or Valkey is away.
+
+        `within_s`: a large one is read for so long, and the rest of it taken to be alike.
+        """
         changes: int | None = None
         try:
             changes = await self._storage.read_changes(owner, name)
         except VALKEY_FAULTS as fault:
             log.warning("storage_not_counted", company_id=owner, collection_name=name, error=repr(fault))
-        sizes = await self._vectors.read_sizes(name)
+        if within_s is None:
+            sizes = await self._vectors.read_sizes(name)
+        else:
+            sizes = await self._vectors.estimate_sizes(name, within_s)
         if changes is None:
             return sizes, False
         try:

@@ -18,8 +18,10 @@ from service.worker.chore import chore
 log = structlog.get_logger("pinnokio.maintenance")
 
 AT_ONCE: Final = 20
-# All texts of a collection pass through: one of a gigabyte takes its time, and the others are not to starve.
-MEASURE_LIMIT_S: Final = 120.0
+# Other chores wait behind this one. A collection of gigabytes is not read to its end then, but judged by its beginning.
+READ_S: Final = 5.0
+MEASURE_LIMIT_S: Final = 10.0
+RUN_S: Final = 15.0
 # Somebody writes to it, or Chroma is away.
 AGAIN_S: Final = 60.0
 
@@ -29,9 +31,11 @@ async def repair_quotas(services: Services) -> None:
     if not services.gateways.chroma.is_configured:
         return
     measured = 0
-    async with asyncio.timeout(2 * MEASURE_LIMIT_S):
-        for check in await services.storage.read_due(AT_ONCE):
-            measured += await _look_at(services, check)
+    until = time.monotonic() + RUN_S
+    for check in await services.storage.read_due(AT_ONCE):
+        if time.monotonic() > until:
+            break
+        measured += await _look_at(services, check)
     if measured:
         log.info("quota_repair_done", collections=measured)
 
@@ -48,7 +52,7 @@ async def _look_at(services: Services, check: Check) -> bool:
     collections = CompanyCollections(services.gateways.vectors, services.storage)
     try:
         async with asyncio.timeout(MEASURE_LIMIT_S):
-            sizes, is_right = await collections.measure(check.company_id, check.collection_name)
+            sizes, is_right = await collections.measure(check.company_id, check.collection_name, READ_S)
     except (ServiceError, TimeoutError) as fault:
         error = str(fault) or "it takes too long"
         log.warning("storage_not_measured", collection_name=check.collection_name, error=error)

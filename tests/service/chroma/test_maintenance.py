@@ -11,6 +11,7 @@ from aiohttp import web
 
 from contract import keys
 from service.domain.vectors import Documents
+from service.gateways import vector_store
 from service.settings import Settings
 from service.store.client import Valkey
 from service.tasks.services import Services
@@ -192,11 +193,21 @@ async def test_what_counts_right_is_not_read_again(
     async def refuse(*_: Any) -> None:
         raise AssertionError("it was read again")
 
-    monkeypatch.setattr(type(services.gateways.vectors), "read_sizes", refuse)
+    monkeypatch.setattr(type(services.gateways.vectors), "estimate_sizes", refuse)
     await look_now(valkey, collection)
     await repair_quotas(services)
     assert await services.storage.read_held("acme") == size
     assert await next_look_s(valkey, collection) > 86_000
+
+
+async def test_a_large_collection_is_judged_by_what_was_read_in_time(
+    services: Services, valkey: Valkey, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = await fill(services, collection, 12)
+    monkeypatch.setattr(vector_store, "FIRST_PAGE", 4)
+    assert (await services.gateways.vectors.estimate_sizes(collection, 0.0)).total_size == size
+    asked = await services.gateways.vectors.estimate_sizes(collection, -1.0)
+    assert (asked.document_count, asked.total_size) == (12, size), "texts of one length"
 
 
 async def test_chroma_gone_changes_no_count(

@@ -59,3 +59,12 @@ def test_an_empty_collection_divides_by_nothing() -> None:
 )
 def test_the_percentage(used: int, max_storage_gb: float, percentage: int) -> None:
     assert build_storage_report(StorageSizes(1, used), max_storage_gb)["storage_percentage"] == percentage
+
+
+@pytest.mark.parametrize(("count", "scaled"), [(20, (20, 200, 40, 6)), (10, (10, 100, 20, 3)), (0, (10, 100, 20, 3))])
+def test_a_part_tells_of_the_whole(count: int, scaled: tuple[int, int, int, int]) -> None:
+    assert StorageSizes(10, 100, 20, 3).scaled_to(count) == StorageSizes(*scaled)
+
+
+def test_nothing_tells_of_nothing() -> None:
+    assert StorageSizes().scaled_to(5) == StorageSizes()
