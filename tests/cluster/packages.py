@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,22 +32,22 @@ PACKAGES = {
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def missing_packages() -> list[str]:
-    """The packages of `PACKAGES` that dpkg does not have as installed."""
+def missing_packages(packages: Mapping[str, str] = PACKAGES) -> list[str]:
+    """Those of `packages` that dpkg does not have as installed."""
     result = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES],
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages],
         capture_output=True,
         text=True,
         check=False,
     )
     installed = {line.split()[0] for line in result.stdout.splitlines() if line.endswith(" installed")}
-    return [name for name in PACKAGES if name not in installed]
+    return [name for name in packages if name not in installed]
 
 
-def ensure_packages() -> None:
+def ensure_packages(packages: Mapping[str, str] = PACKAGES) -> None:
     """Install what is missing; no service that a package brings is started."""
     with step("Debian packages") as current:
-        missing = missing_packages()
+        missing = missing_packages(packages)
         if not missing:
             current.note = "all there"
             return
