@@ -124,11 +124,11 @@ class User:
                     event: dict[str, Any] = json.loads(message["data"])
                     return event
 
-    async def events_until_end(self, task_id: str) -> list[dict[str, Any]]:
+    async def events_until_end(self, task_id: str, timeout_s: float = EVENT_S) -> list[dict[str, Any]]:
         """Events of one task, its last one included."""
         events = []
         while True:
-            event = await self.next_event()
+            event = await self.next_event(timeout_s)
             if event["payload"]["task_id"] == task_id:
                 events.append(event)
                 if event["payload"]["status"] in ("completed", "failed", "cancelled"):

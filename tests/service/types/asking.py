@@ -6,12 +6,15 @@ from typing import Any
 from tests.service.application import Api
 from tests.service.running_worker import User
 
+# scikit-learn is imported within a step: half a minute on a busy machine.
+STEP_S = 90.0
+
 
 async def run_task(user: User, method: str, *args: Any) -> tuple[dict[str, Any], list[dict[str, Any]], Any]:
     """The answer of the start, the payloads of all events, and the result as TASK.get_task_result has it."""
     answer = await getattr(user.rpc, method)(*args)
     assert answer["success"], answer
-    payloads = [event["payload"] for event in await user.events_until_end(answer["task_id"])]
+    payloads = [event["payload"] for event in await user.events_until_end(answer["task_id"], STEP_S)]
     outcome = await user.rpc.get_task_result(answer["task_id"])
     assert outcome["status"] == payloads[-1]["status"]
     return answer, payloads, outcome["result"]
