@@ -98,7 +98,9 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable(
         "WORKER_METRICS_PORT", "9540", "TCP port where a worker answers scrapes of its figures; 0: none.", law=False
     ),
-    Variable("FLOWER_BASIC_AUTH", None, "user:password of Flower's page.", secret=True, law=False),
+    Variable(
+        "FLOWER_BASIC_AUTH", None, "user:password of Flower's page; disabled: it asks for none.", secret=True, law=False
+    ),
     Variable("BEAT_SCHEDULE_FILE", "/tmp/pinnokio-beat-schedule", "Where beat keeps its last runs.", law=False),
     Variable("BEAT_RUNS", "", "Chores that beat runs itself instead of queueing them: name,…", law=False),
     Variable("TASK_ROUTES", "", "Task types on other queues: type=queue,…", law=False),
