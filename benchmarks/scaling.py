@@ -18,13 +18,15 @@ from typing import Any, Final
 
 from tests import cluster as clusters
 from tests.cluster.model import REPOSITORY, Cluster, find_kubectl
-from tests.controller.cluster.operator import Namespace, Operator
+from tests.controller.cluster.operator import Operator
 from tests.controller.scaling.broker import Broker
 from tests.controller.scaling.image import build_hold_image
-from tests.controller.scaling.specs import build_queue, build_service
+from tests.controller.scaling.scaled import Scaled
+from tests.controller.scaling.specs import build_queue
 
 CRD: Final = REPOSITORY / "crds" / "pinnokioservices.pinnokio.io.yaml"
 QUEUE: Final = "bulk"
+ADDED: Final = "added"
 MOST: Final = 5
 COOLDOWN_S: Final = 10
 PATIENCE_S: Final = 120.0
@@ -51,7 +53,7 @@ class Follower:
 
 @dataclass(slots=True)
 class Bench:
-    place: Namespace
+    place: Scaled
     broker: Broker
     seen: Follower
 
@@ -62,6 +64,7 @@ def measure() -> None:
         for count in (1, 50, 50):
             _measure_from_nothing(bench, count)
         _measure_short_tasks(bench)
+        _measure_new_queue(bench)
 
 
 def _measure_from_nothing(bench: Bench, count: int) -> None:
@@ -94,6 +97,21 @@ def _measure_short_tasks(bench: Bench) -> None:
     print(f"{BURSTS} bursts of short tasks: workers wanted {steps}, risen again {again} time(s) (KEDA: 5 → 0 → 5)")
 
 
+def _measure_new_queue(bench: Bench) -> None:
+    _begin_anew(bench)
+    began = time.monotonic()
+    bench.place.serve(_build_queue(), build_queue(ADDED))
+    bench.broker.send(1, ADDED)
+    first_s = _when(lambda: bench.broker.started() == 1) - began
+    bench.broker.open_gate()
+    print(f"a queue added to the spec, and a task sent to it at once: starts after {first_s:.2f} s (15 s)")
+
+
+def _build_queue() -> dict[str, Any]:
+    queue = build_queue(QUEUE, minReplicas=0, maxReplicas=MOST, concurrency=4)
+    return queue | {"scaling": {"cooldownSeconds": COOLDOWN_S}}
+
+
 def _begin_anew(bench: Bench) -> None:
     """No worker and none wanted."""
     _when(lambda: bench.seen.wanted and bench.seen.wanted[-1][1] == 0)
@@ -116,10 +134,10 @@ def _when(holds: Callable[[], object]) -> float:
 def _bench(cluster: Cluster) -> Iterator[Bench]:
     address = cluster.host_address()
     assert address is not None, "the pods of this cluster do not reach a server on this machine"
-    place = Namespace(cluster, f"bench-{uuid.uuid4().hex[:8]}", "bench")
     broker = Broker(address)
     with tempfile.TemporaryDirectory() as folder:
         image = build_hold_image(cluster, Path(folder))
+    place = Scaled(cluster, f"bench-{uuid.uuid4().hex[:8]}", "bench", image, broker)
     broker.start()
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD))
     cluster.kubectl("create", "namespace", place.name)
@@ -127,8 +145,7 @@ def _bench(cluster: Cluster) -> Iterator[Bench]:
     operator = Operator(place.name, log, cluster.kubeconfig)
     operator.start()
     try:
-        queue = build_queue(QUEUE, minReplicas=0, maxReplicas=MOST, concurrency=4)
-        place.apply(build_service(place.service, image, broker, queue | {"scaling": {"cooldownSeconds": COOLDOWN_S}}))
+        place.serve(_build_queue())
         name = f"{place.service}-worker-{QUEUE}"
         _when(lambda: place.get("deployment", name))
         with _following(cluster, place, name) as seen:
@@ -142,7 +159,7 @@ def _bench(cluster: Cluster) -> Iterator[Bench]:
 
 
 @contextmanager
-def _following(cluster: Cluster, place: Namespace, deployment: str) -> Iterator[Follower]:
+def _following(cluster: Cluster, place: Scaled, deployment: str) -> Iterator[Follower]:
     seen = Follower()
     columns = "{.spec.replicas}/{.status.readyReplicas}{'\\n'}"
     command = [find_kubectl(), "--kubeconfig", str(cluster.kubeconfig), "--namespace", place.name]

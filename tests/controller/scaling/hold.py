@@ -6,6 +6,7 @@ Its keys are `broker`'s.
 
 import asyncio
 
+from service.store.client import VALKEY_FAULTS
 from service.tasks.services import Services
 from service.worker.chore import chore
 
@@ -15,6 +16,14 @@ STARTED, ENDED, GATE = "test:hold:started", "test:hold:ended", "test:hold:gate"
 @chore("hold", every_s=86_400)
 async def hold(services: Services) -> None:
     await services.valkey.incr(STARTED)
-    while not await services.valkey.exists(GATE):  # noqa: ASYNC110 - the gate is in Valkey
+    while not await _is_open(services):  # noqa: ASYNC110 - the gate is in Valkey
         await asyncio.sleep(0.1)
     await services.valkey.incr(ENDED)
+
+
+async def _is_open(services: Services) -> bool:
+    """A Valkey that is away ends no task that works elsewhere."""
+    try:
+        return bool(await services.valkey.exists(GATE))
+    except VALKEY_FAULTS:
+        return False
