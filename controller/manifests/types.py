@@ -71,7 +71,6 @@ class Probe(TypedDict, total=False):
     httpGet: HttpGet
     tcpSocket: TcpSocket
     exec: Exec
-    initialDelaySeconds: int
     periodSeconds: int
     timeoutSeconds: int
     failureThreshold: int

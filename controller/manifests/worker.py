@@ -10,6 +10,7 @@ from controller.manifests.types import Container, Deployment, Probe
 from controller.model.spec import QueueSpec
 
 METRICS_PORT_NAME: Final = "metrics"
+METRICS_PORT: Final = "WORKER_METRICS_PORT"
 
 
 def build_worker(target: Target, queue: QueueSpec) -> Deployment:
@@ -75,8 +76,7 @@ def _build_worker_container(target: Target, queue: QueueSpec) -> Container:
         "envFrom": environment.build_env_from(spec.env_from),
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": kubernetes.WORKER_METRICS_PORT}],
         "resources": pod.build_resources(queue.resources, "100m", "256Mi", "1Gi"),
-        # Each probe starts a process in the pod; the one at once would only learn that Python is still loading.
-        "startupProbe": {**_build_heartbeat(period_s=1, failures=120), "initialDelaySeconds": 1},
+        "startupProbe": _build_startup(target, queue),
         "livenessProbe": _build_heartbeat(period_s=20, failures=3),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": pod.build_container_security(),
@@ -100,6 +100,15 @@ def _build_beat_container(target: Target) -> Container:
         "securityContext": pod.build_container_security(),
         "volumeMounts": pod.build_mounts(target),
     }
+
+
+def _build_startup(target: Target, queue: QueueSpec) -> Probe:
+    """A worker's figures are served once its processes are there. Knocking at that port costs the pod nothing; a
+    command starts a process in it, each second, just when it is busiest. Who moves the port gets the command.
+    """
+    if any(variable.name == METRICS_PORT for variable in (*target.spec.env, *queue.env)):
+        return _build_heartbeat(period_s=1, failures=120)
+    return {"tcpSocket": {"port": METRICS_PORT_NAME}, "periodSeconds": 1, "failureThreshold": 120}
 
 
 def _build_heartbeat(period_s: int, failures: int) -> Probe:

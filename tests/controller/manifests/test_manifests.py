@@ -223,3 +223,17 @@ def test_a_new_route_changes_the_pods_of_its_two_queues_and_beats() -> None:
     )
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"Deployment/demo-worker-computation", "Deployment/demo-worker-heavy", "Deployment/demo-beat"}
+
+
+@pytest.mark.parametrize(
+    ("moved", "kind"),
+    [
+        pytest.param([], "tcpSocket", id="where the operator put it"),
+        pytest.param([{"name": "WORKER_METRICS_PORT", "value": "0"}], "exec", id="moved by the spec"),
+    ],
+)
+def test_a_worker_has_started_when_its_figures_are_served(moved: list[dict[str, str]], kind: str) -> None:
+    target = build_target(build_spec(queues=[{"name": "default"}, {"name": "computation", "env": moved}]))
+    worker = _pods(target)["Deployment/demo-worker-computation"]["spec"]["containers"][0]
+    assert kind in worker["startupProbe"]
+    assert "exec" in worker["livenessProbe"]
