@@ -26,7 +26,8 @@ POD_SECURITY = "pod-security.kubernetes.io/enforce=restricted"
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        group = "cluster" if item.get_closest_marker("cluster") else item.nodeid.partition("::")[0]
+        needs_cluster = "cluster" in getattr(item, "fixturenames", ())
+        group = "cluster" if needs_cluster else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
 
 
