@@ -40,7 +40,7 @@ dev: install ## API, workers and beat on an embedded Valkey, no Kubernetes (PORT
 	  $(BIN)/honcho start -p $(PORT) $(if $(LISTENERS_REDIS_HOST)$(filter true 1,$(USE_LOCAL_REDIS)),api worker beat,)
 
 test: install ## All tests, on real servers and a real cluster (ARGS=tests/service: some, in one process)
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadscope)
 
 test-faults: install ## The whole fault matrix (long)
 	@$(BIN)/python -m pytest -m faults $(ARGS)

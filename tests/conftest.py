@@ -10,25 +10,39 @@ import contextlib
 import os
 import uuid
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import cluster as clusters
 from tests.cluster.model import Cluster, ClusterError
 from tests.e2e.images import Images, build_and_load
 from tests.missing import end_test_without
 
+# Where tests need the cluster.
+CLUSTER_FOLDERS = ("tests/chart/", "tests/cluster/", "tests/controller/", "tests/e2e/")
 BROUGHT_UP = pytest.StashKey[bool]()
 # The strictest pod security level: what the operator makes must live in it.
 POD_SECURITY = "pod-security.kubernetes.io/enforce=restricted"
 
 
-@pytest.hookimpl(tryfirst=True)
+class _ClusterInOne(LoadScopeScheduling):  # type: ignore[misc] # it has no types
+    """Hands out the tests of CLUSTER_FOLDERS as one piece, the others by files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "cluster" if nodeid.startswith(CLUSTER_FOLDERS) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ClusterInOne(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        needs_cluster = "cluster" in getattr(item, "fixturenames", ())
-        group = "cluster" if needs_cluster else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        if "cluster" in getattr(item, "fixturenames", ()) and not item.nodeid.startswith(CLUSTER_FOLDERS):
+            raise pytest.UsageError(f"{item.nodeid} needs the cluster: its place is in {', '.join(CLUSTER_FOLDERS)}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -96,7 +96,10 @@ async def test_an_interrupted_run_goes_on(
     """
     await _fill(valkey, 3_000)
     line, environ = command(shared_valkey, "restore-legacy", "--rate", "500")
-    process = await asyncio.create_subprocess_exec(*line, env=environ, stderr=asyncio.subprocess.PIPE)
+    # Tests that a script runs in the background ignore SIGINT, and so would their children.
+    process = await asyncio.create_subprocess_exec(
+        *line, env=environ, stderr=asyncio.subprocess.PIPE, preexec_fn=_interruptible
+    )
     try:
 
         async def is_under_way() -> bool:
@@ -170,3 +173,7 @@ async def test_on_a_terminal_one_line_grows(make_settings: MakeSettings, valkey:
     await restore(make_settings(), FAST, out=out)
     assert f"[{'#' * 30}] 100%" in out.getvalue()
     assert out.getvalue().count("\n") == 2
+
+
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
