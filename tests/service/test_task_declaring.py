@@ -1,7 +1,9 @@
 """A task type that is added at run time: its method, its task, its events; and what a declaration may not say."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,16 +13,20 @@ from tests.service.application import Api, in_process
 from tests.service.conftest import MakeSettings
 from tests.service.running_worker import User, Worker
 
+NEW_SERVICE = "tests.service.new_service"
 DOCS = Path(__file__).parents[2] / "docs" / "tasks.md"
 
 
 @pytest.fixture
 async def new_api(make_settings: MakeSettings) -> AsyncIterator[Api]:
     """The application of a process that knows the new type."""
-    from tests.service import new_service  # noqa: F401 - declares it
-
-    async with in_process(make_settings(UNIFIED_REGISTRY_ENABLED="true")) as api:
-        yield api
+    # Declared anew for each: a type that stayed would be a method of every later test's application.
+    import_module(NEW_SERVICE)
+    try:
+        async with in_process(make_settings(UNIFIED_REGISTRY_ENABLED="true")) as api:
+            yield api
+    finally:
+        del sys.modules[NEW_SERVICE], TASKS["data_processing"]
 
 
 async def test_method_task_and_events_of_a_new_type(worker: Worker, user: User, new_api: Api) -> None:

@@ -64,7 +64,7 @@ def test_status_is_a_picture(service: Namespace) -> None:
     named = _run(service, "status", service.service, "-n", service.name)
     assert named.returncode == 0, named.stderr
     for words in ("50 %", "acknowledged by 3 of 3 pods", "step 3 of 5 · Analysing", "1,204", "computation"):
-        assert words in named.stdout
+        assert words in named.stdout, named.stdout
     assert _run(service, "-n", service.name, "status").stdout.splitlines()[0] == named.stdout.splitlines()[0]
     plain = _run(service, "status", "-n", service.name, PYTHONUTF8="0", PYTHONIOENCODING="ascii").stdout
     assert "###############..............." in plain
