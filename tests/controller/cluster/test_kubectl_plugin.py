@@ -40,7 +40,8 @@ def _command(place: Namespace, *arguments: str) -> list[str]:
 
 def _environment(place: Namespace, **more: str) -> dict[str, str]:
     path = f"{REPOSITORY / 'bin'}:{BIN_DIR}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "KUBECONFIG": str(place.cluster.kubeconfig), "PYTHONUTF8": "1", **more}
+    width = {"COLUMNS": "100", "PYTHONUTF8": "1"}
+    return {**os.environ, "PATH": path, "KUBECONFIG": str(place.cluster.kubeconfig), **width, **more}
 
 
 def _run(place: Namespace, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
