@@ -22,6 +22,7 @@ from service.api import answers
 from service.api.auth import refuse
 from service.api.body import BodyRefused, read_body
 from service.api.envelope import BodyUnreadable, ShapeMismatch, parse_request
+from service.api.tracing import HEADER, choose_trace
 from service.domain.errors import InvalidApiVersion, InvalidArguments, MethodNotFound, ServiceError
 from service.rpc.binding import BoundCall
 from service.rpc.errors import build_error, is_refusal
@@ -75,13 +76,15 @@ class RpcRoute:
             return answers.refusal(400, str(fault))
         except ShapeMismatch as fault:
             return answers.refusal(422, [problem.document() for problem in fault.problems])
-        return await self._answer(parsed)
+        trace = choose_trace(request.scope["headers"], parsed.trace_id)
+        bind_contextvars(trace_id=trace.trace_id, request_id=trace.request_id)
+        response = await self._answer(parsed)
+        response.raw_headers.append((HEADER, trace.request_id.encode()))
+        return response
 
     async def _answer(self, request: RpcRequest) -> Response:
         started = time.perf_counter()
         cohort.set(None)
-        if request.trace_id:
-            bind_contextvars(trace_id=request.trace_id[:MAX_NAME_CHARS])
         code = OK
         try:
             response = await self._serve(request)

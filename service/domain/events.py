@@ -28,7 +28,7 @@ class Event:
     """Something that user `uid` is told. `job_id` stands beside `uid` in workflow events, else it is None.
 
     `is_kept` False: nobody can read it later, as the pieces of a streamed text, whose whole comes in another event. Its
-    envelope has no id.
+    envelope has no id. `trace_id`: of the call that it comes of; None: of none that is known.
     """
 
     type: str
@@ -37,6 +37,7 @@ class Event:
     timestamp: datetime
     job_id: str | None = None
     is_kept: bool = True
+    trace_id: str | None = None
 
 
 def build_envelope(event: Event) -> bytes:
@@ -114,4 +115,6 @@ def _encode(event: Event, payload: Mapping[str, Any]) -> bytes:
     }
     if event.job_id is not None:
         envelope["job_id"] = event.job_id
+    if event.trace_id is not None:
+        envelope["trace_id"] = event.trace_id
     return msgspec.json.encode(envelope)

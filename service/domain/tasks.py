@@ -134,6 +134,12 @@ class TaskEntry:
         }
 
 
+def log_fields(entry: TaskEntry) -> dict[str, Any]:
+    """What names a task in a line of whoever is not its run: maintenance, the parent of a killed process."""
+    fields = {"task_type": entry.task_type, "task_id": entry.task_id, "run": entry.run}
+    return fields | ({"trace_id": entry.trace_id} if entry.trace_id else {})
+
+
 def parse_entry(task_id: str, fields: Mapping[str, str]) -> TaskEntry | None:
     """The entry whose hash fields are `fields`; None where there is none, or a stranger's hash lies under its key."""
     if "user_id" not in fields or "status" not in fields:

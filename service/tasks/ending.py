@@ -130,7 +130,8 @@ async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: 
     pipeline = services.quick.pipeline(transaction=False)
     for number, (event_type, payload) in enumerate(notices_of(entry.task_type)(report)):
         name = f"end:{entry.task_id}:{fence.run}:{number}"
-        services.events.add_publish(pipeline, Event(event_type, entry.user_id, payload, now), name, is_again=is_again)
+        event = Event(event_type, entry.user_id, payload, now, trace_id=entry.trace_id)
+        services.events.add_publish(pipeline, event, name, is_again=is_again)
     services.tasks.add_announced(pipeline, fence)
     if ending.status == COMPLETED and ending.duration_s is not None:
         services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)

@@ -176,7 +176,10 @@ class Run:
         self._step = name
         notices = self.kind.notices(Report(self.task_id, status, name, percent, data or {}))
         now = datetime.now(UTC)
-        events = [Event(event_type, self.user_id, payload, now) for event_type, payload in notices]
+        events = [
+            Event(event_type, self.user_id, payload, now, trace_id=self._entry.trace_id)
+            for event_type, payload in notices
+        ]
         fields = {"current_step": name, "progress_percent": str(percent), **self._resources()}
 
         async def tell() -> bool:
@@ -192,7 +195,8 @@ class Run:
 
     async def publish_passing(self, event_type: str, payload: Mapping[str, Any]) -> None:
         """As TaskContext says it; once, for whoever misses a piece gets the whole. Raises Superseded."""
-        event = Event(event_type, self.user_id, payload, datetime.now(UTC), is_kept=False)
+        now = datetime.now(UTC)
+        event = Event(event_type, self.user_id, payload, now, is_kept=False, trace_id=self._entry.trace_id)
         try:
             is_ours = await self._write_and_publish(self._resources(), event)
         except VALKEY_FAULTS as fault:

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
-from service.domain.tasks import PROCESSING, TaskEntry
+from service.domain.tasks import PROCESSING, TaskEntry, log_fields
 from service.settings import Settings
 from service.store.client import VALKEY_FAULTS
 from service.store.recovery import Lost
@@ -46,7 +47,8 @@ async def _end(settings: Settings, task_id: str, run: int, ending_of: Callable[[
         entry = await services.tasks.read(task_id)
         if entry is None or entry.run != run or entry.status != PROCESSING:
             return
-        await end_run(services, entry, Fence(task_id, run, entry.attempt), ending_of(entry))
+        with bound_contextvars(**log_fields(entry)):
+            await end_run(services, entry, Fence(task_id, run, entry.attempt), ending_of(entry))
     except VALKEY_FAULTS as fault:
         log.error("task_failure_not_written", task_id=task_id, error=repr(fault))
     finally:

@@ -9,10 +9,11 @@ from collections import Counter
 from typing import Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from service.domain.errors import DependencyUnavailable
 from service.domain.recovery import choose_action
-from service.domain.tasks import TaskEntry
+from service.domain.tasks import TaskEntry, log_fields
 from service.store.recovery import Look
 from service.store.routes import read_routes
 from service.store.tasks import LOOK_EVERY_S, Fence
@@ -60,10 +61,11 @@ class Recovery:
                 forgotten.append(look)
                 continue
             until_ms[look.task_id] = self._next_look(look.entry)
-            try:
-                await self._act(action, look.entry)
-            except DependencyUnavailable as fault:
-                log.error("task_not_recovered", task_id=look.task_id, error=repr(fault))
+            with bound_contextvars(**log_fields(look.entry)):
+                try:
+                    await self._act(action, look.entry)
+                except DependencyUnavailable as fault:
+                    log.error("task_not_recovered", error=repr(fault))
         await self._services.recovery.put_off(until_ms)
         await self._services.quotas.release(*(look.entry for look in forgotten if look.entry is not None))
         await self._services.recovery.drop(forgotten)
@@ -93,7 +95,7 @@ class Recovery:
     async def _take_back(self, entry: TaskEntry) -> None:
         await self._wait_for_late_renewals()
         lost = await self._services.recovery.take_back(entry)
-        log.warning("task_worker_lost", task_id=entry.task_id, attempt=entry.attempt, outcome=lost.outcome)
+        log.warning("task_worker_lost", attempt=entry.attempt, outcome=lost.outcome)
         if lost.outcome == "queued":
             await self._publish(entry)
         elif lost.outcome != "none" and (now := await self._services.tasks.read(entry.task_id)) is not None:
@@ -118,7 +120,7 @@ class Recovery:
             messages = self._messages[queue]
             if messages is None or (entry.celery_task_id or "") in messages:
                 return
-        log.warning("task_message_lost", task_id=entry.task_id, queue=entry.queue)
+        log.warning("task_message_lost", queue=entry.queue)
         await self._publish(entry)
 
     async def _publish(self, entry: TaskEntry) -> None:
