@@ -22,7 +22,7 @@ class Variable:
 VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("CONTAINER_TYPE", "api", "Part that this container runs: api, worker, beat or flower."),
     Variable("PORT", "8090", "TCP port of the API."),
-    Variable("LOG_LEVEL", "INFO", "Least level that is logged."),
+    Variable("LOG_LEVEL", "INFO", "Least level that is logged, where the flag document names none."),
     Variable("LOG_FORMAT", "auto", "`json`, `console` (for people), or `auto`: for people on a terminal, else JSON."),
     Variable("SERVICE_VERSION", "0.1.0", "Version that /version and /healthz answer."),
     Variable("AWS_REGION_NAME", "", "Region that /healthz answers."),

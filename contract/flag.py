@@ -3,7 +3,11 @@
 How it is decided for a user is `service.domain.flag`; this is only its shape.
 """
 
+from typing import Final
+
 import msgspec
+
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class FlagDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -11,7 +15,8 @@ class FlagDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fals
 
     `revision` only grows. `percent_bp`: share of users in basis points (0-10,000); None: no percentage is set, so
     that `enabled` alone means everybody and `enabled` with an audience means nobody beyond it. `salt` is
-    namespace/name of the PinnokioService. `routes` is task type → queue.
+    namespace/name of the PinnokioService. `routes` is task type → queue. `log_level`: one of LOG_LEVELS; None: as each
+    process's environment says.
     """
 
     revision: int = 0
@@ -25,6 +30,7 @@ class FlagDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Fals
     legacy_writes: bool = True
     routes: dict[str, str] = msgspec.field(default_factory=dict)
     quotas: dict[str, int] = msgspec.field(default_factory=dict)
+    log_level: str | None = None
 
 
 def encode(document: FlagDocument) -> bytes:

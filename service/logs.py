@@ -1,16 +1,26 @@
 """Structured logs on stdout: JSON lines, upper-case levels, an event name and fields, one shape in every part.
 
-On a terminal the same lines are written for people (LOG_FORMAT says otherwise).
+On a terminal the same lines are written for people (LOG_FORMAT says otherwise). The level can change while a process
+runs: `LogLevel` follows what the flag document says.
 """
 
 import json
 import logging
 import sys
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from contract.flag import LOG_LEVELS
+
+log = structlog.get_logger("logs")
+
+# Two lines a task (received, succeeded): `task_started` and `task_ended` say it, with who and how.
+_CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
+# Below WARNING they write what goes over the wire: headers, prompts, documents.
+_WIRE: Final = ("openai", "httpx", "httpcore", "hpack", "urllib3", "requests", "aiohttp", "google", "grpc")
 
 
 def _upper_level(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -96,10 +106,37 @@ def set_up_logs(level: str, log_format: str = "auto") -> None:
     handler.setFormatter(_build_console() if is_for_people else _build_json())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    set_level(level)
     for name in ("uvicorn", "uvicorn.error", "celery"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
     # One line a request would bury the rest; the figures are in /metrics.
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def set_level(level: str) -> None:
+    """The least level that this process writes, of all loggers."""
+    number = logging.getLevelNamesMapping()[level]
+    logging.getLogger().setLevel(number)
+    quiet = max(number, logging.WARNING)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.NOTSET if level == "DEBUG" else quiet)
+    for name in _WIRE:
+        logging.getLogger(name).setLevel(quiet)
+
+
+class LogLevel:
+    """The level of this process: `default`, the environment's, unless a flag document names another."""
+
+    def __init__(self, default: str) -> None:
+        self._default = default
+        self._level = default
+
+    def follow(self, wanted: str | None) -> None:
+        """`wanted` None, or a word that is no level: the default."""
+        level = wanted if wanted in LOG_LEVELS else self._default
+        if level != self._level:
+            before, self._level = self._level, level
+            set_level(level)
+            log.warning("log_level_changed", level_before=before, level_now=level)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from contract.env import BY_NAME
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+# The standard library's names.
+LEVELS = ("debug", "info", "warning", "warn", "error", "critical", "fatal")
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -121,7 +123,7 @@ class Settings:
         return cls(
             part=read.text("CONTAINER_TYPE"),
             port=read.number("PORT"),
-            log_level=read.text("LOG_LEVEL").upper(),
+            log_level=read.choice("LOG_LEVEL", LEVELS).upper(),
             log_format=read.choice("LOG_FORMAT", ("auto", "json", "console")),
             version=read.text("SERVICE_VERSION"),
             region=read.text("AWS_REGION_NAME"),

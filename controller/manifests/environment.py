@@ -20,12 +20,12 @@ CA_FILE: Final = "ca.crt"
 def build_environment(target: Target, part: str, own: dict[str, str], more: Iterable[SpecEnvVar]) -> list[EnvVar]:
     """Variables of one part. `own`: what this part alone is told; `more`: the part's variables of the spec.
 
-    The flag is not among them: a change of it must not restart a pod, so it goes by document, and the variable
-    stays at its off.
+    The flag and the level of the logs are not among them: a change of them must not restart a pod, so they go by
+    document, and the variables stay as they are.
     """
     told = {
         "CONTAINER_TYPE": part,
-        "LOG_LEVEL": target.spec.log_level,
+        "LOG_LEVEL": "INFO",
         "SERVICE_VERSION": target.spec.effective_version,
         "UNIFIED_REGISTRY_ENABLED": "false",
         "REGISTRY_DEBUG": "false",

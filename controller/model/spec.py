@@ -156,7 +156,8 @@ class PinnokioServiceSpec(Model):
         description="Version that /version and /healthz answer; unset: the image's tag.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least level that API, workers and beat log."
+        default="INFO",
+        description="Least level that API, workers and beat log. A change restarts nothing: it holds within seconds.",
     )
     api: ApiSpec = Field(default=ApiSpec(), description="The API.")
     queues: tuple[QueueSpec, ...] = Field(

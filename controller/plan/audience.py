@@ -12,7 +12,7 @@ _BACK = (RolloutPhase.ROLLING_BACK, RolloutPhase.ROLLED_BACK)
 
 
 def plan_audience(registry: UnifiedRegistry, state: RolloutStatus, known: FlagDocument | None) -> FlagDocument:
-    """The document without revision, salt, routes and quotas. `known`: the newest that stands anywhere.
+    """For whom it is on, and nothing else of the document. `known`: the newest that stands anywhere.
 
     In this order: legacy writes are stopped, or being taken up again → everybody as they are, whatever the spec
     says; else what `choose_audience` says.

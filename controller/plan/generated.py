@@ -67,7 +67,9 @@ def plan_flag(
     In this order: none known → 1; all of the newest revision say the same → that revision; else one more.
     Example: the mounted file has revision 5, Valkey (a kept volume) 9 with other words → 10.
     """
-    said = msgspec.structs.replace(audience, salt=str(key), routes=dict(sorted(spec.routes.items())))
+    said = msgspec.structs.replace(
+        audience, salt=str(key), routes=dict(sorted(spec.routes.items())), log_level=spec.log_level
+    )
     documents = [document for document in known if document is not None]
     newest = choose_newest(documents)
     if newest is None:

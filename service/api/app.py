@@ -22,6 +22,7 @@ from service.api.relay import Relay
 from service.api.rpc_route import RpcRoute
 from service.api.websocket import websocket_route
 from service.listeners.service import Listeners
+from service.logs import LogLevel
 from service.rpc.chroma_vector import ChromaVectorNamespace
 from service.rpc.declared import build_namespaces
 from service.rpc.dual_write import DualWrite
@@ -54,7 +55,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.valkey = connect(settings.valkey)
         self.lane = Lane(settings.valkey)
-        self.flag = FlagSource(self.valkey, settings)
+        self.flag = FlagSource(self.valkey, settings, LogLevel(settings.log_level))
         self.relay = Relay(self.valkey, settings)
         self.gateways = Gateways.open(settings)
         self.limits = Limits(self.valkey, lambda: self.flag.document.quotas, lambda: self.listeners.quotas)

@@ -5,6 +5,7 @@ corrected retry is the first to claim it.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
@@ -34,6 +35,7 @@ from service.store.idempotency import IdempotencyStore
 from service.store.lane import Lane
 
 log = structlog.get_logger("rpc")
+_plain_log = logging.getLogger("rpc")
 
 # Keys and channels are short names; longer ones are a mistake, and would be kept in Valkey's memory.
 MAX_NAME_CHARS: Final = 1024
@@ -179,3 +181,6 @@ class RpcRoute:
         on = cohort.get() or NO_COHORT
         metrics.RPC_REQUESTS.labels(label, code, on).inc()
         metrics.RPC_DURATION.labels(label, on).observe(seconds)
+        # Asking structlog whether it would write takes longer than all of this.
+        if _plain_log.isEnabledFor(logging.DEBUG):
+            log.debug("rpc_answered", method=label, code=code, duration_s=round(seconds, 6))

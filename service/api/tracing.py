@@ -5,7 +5,7 @@ messages and events.
 """
 
 import re
-import uuid
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -38,7 +38,7 @@ def choose_trace(headers: Iterable[tuple[bytes, bytes]], said: str | None) -> Tr
             request_id = value.decode()
         elif name == b"traceparent" and (match := _TRACEPARENT.fullmatch(value)):
             parent = match[1].decode()
-    request_id = request_id or uuid.uuid4().hex
+    request_id = request_id or secrets.token_hex(16)
     if said and len(said) <= MAX_CHARS and said.isprintable():
         return Trace(said, request_id)
     return Trace(parent if parent and parent != _NOBODY else request_id, request_id)

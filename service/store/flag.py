@@ -1,8 +1,7 @@
 """Where a process knows the flag from: the document in Valkey, a mounted file, the environment; kept in memory.
 
-The newest revision wins, whichever way it came, and one that is known is never given up: not when Valkey is gone, not
-for an older one that somebody wrote back. A change is heard on FLAG_CHANNEL at once, and read again every few seconds
-in case it was not. Deciding for a user is `service.domain.flag`.
+A change is heard on FLAG_CHANNEL at once, and read again every few seconds in case it was not. Which of several
+documents counts is `service.store.flag_document`'s, deciding for a user `service.domain.flag`'s.
 """
 
 import asyncio
@@ -10,7 +9,6 @@ import os
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -22,8 +20,10 @@ from contract.flag import FlagAck, FlagDocument
 from contract.metrics import COHORT_OFF, COHORT_ON
 from service import metrics
 from service.domain import flag as rules
+from service.logs import LogLevel
 from service.settings import Settings
 from service.store.client import VALKEY_FAULTS, Valkey, end_tasks
+from service.store.flag_document import NewestFlag
 
 log = structlog.get_logger("unified_registry")
 
@@ -36,44 +36,46 @@ cohort: ContextVar[str | None] = ContextVar("cohort", default=None)
 
 
 class FlagSource:
-    """The flag in force in this process. `start` needs a running loop; before it the environment alone counts."""
+    """The flag in force in this process. `start` needs a running loop; before it the environment alone counts.
 
-    def __init__(self, valkey: Valkey, settings: Settings) -> None:
+    `log_level`: what follows the document's level; None: nothing does.
+    """
+
+    def __init__(self, valkey: Valkey, settings: Settings, log_level: LogLevel | None = None) -> None:
         self._valkey = valkey
         self._settings = settings
-        self._document = FlagDocument(revision=0, enabled=settings.flag_enabled)
+        self._log_level = log_level
+        self._newest = NewestFlag(FlagDocument(revision=0, enabled=settings.flag_enabled), settings.flag_file)
         self._decisions = metrics.decisions(0)
-        self._is_told = False
-        self._file_mtime_ns: int | None = None
         self._acknowledged: tuple[int, float] = (-1, 0.0)
         self._following: asyncio.Task[None] | None = None
 
     @property
     def document(self) -> FlagDocument:
-        return self._document
+        return self._newest.document
 
     @property
     def revision(self) -> int:
-        return self._document.revision
+        return self.document.revision
 
     @property
     def routes(self) -> Mapping[str, str]:
         """Task type → queue, as the operator wants it."""
-        return self._document.routes
+        return self.document.routes
 
     @property
     def is_debug(self) -> bool:
         """Whether registry decisions are logged in detail."""
-        return self._document.debug or self._settings.registry_debug
+        return self.document.debug or self._settings.registry_debug
 
     @property
     def needs_company(self) -> bool:
         """Whether `is_on` can depend on the company, so that it is worth looking up."""
-        return rules.needs_company(self._document)
+        return rules.needs_company(self.document)
 
     def is_on(self, user_id: str, company_id: str | None = None) -> bool:
         """Whether the unified registry is on for a user. `company_id`: the first authorised one, None where unknown."""
-        answer = rules.is_on(self._document, user_id, company_id)
+        answer = rules.is_on(self.document, user_id, company_id)
         cohort.set(COHORT_ON if answer else COHORT_OFF)
         self._decisions[answer].inc()
         return answer
@@ -126,35 +128,20 @@ class FlagSource:
         await self._read_valkey()
 
     async def _read_valkey(self) -> None:
-        raw = await self._valkey.get(keys.FLAG)
-        if raw is not None:
-            self._take(raw, "valkey")
+        if self._newest.take(await self._valkey.get(keys.FLAG), "valkey"):
+            self._changed("valkey")
 
     def _read_file(self) -> None:
-        path = Path(self._settings.flag_file)
-        try:
-            mtime_ns = path.stat().st_mtime_ns
-            if mtime_ns == self._file_mtime_ns:
-                return
-            raw = path.read_bytes()
-        except OSError:
-            # No file is mounted: the usual case outside a cluster.
-            return
-        self._file_mtime_ns = mtime_ns
-        self._take(raw, "file")
+        if self._newest.take_file():
+            self._changed("file")
 
-    def _take(self, raw: bytes | str, source: str) -> None:
-        try:
-            document = contract_flag.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            log.error("flag_unreadable", source=source, error=str(fault), revision=self.revision)
-            return
-        if self._is_told and document.revision <= self.revision:
-            return
-        self._document, self._is_told = document, True
+    def _changed(self, source: str) -> None:
+        document = self.document
         metrics.FLAG_REVISION.set(document.revision)
         self._decisions = metrics.decisions(document.revision)
         log.info("flag_changed", source=source, revision=document.revision, enabled=document.enabled)
+        if self._log_level is not None:
+            self._log_level.follow(document.log_level)
 
     @property
     def _ack_field(self) -> str:

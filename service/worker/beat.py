@@ -8,6 +8,7 @@ from celery.beat import PersistentScheduler
 from service.logs import set_up_logs
 from service.settings import Settings
 from service.worker.app import make_app
+from service.worker.log_level import LevelFollower
 from service.worker.own_chores import OwnChores
 from service.worker.pulse import touch
 
@@ -19,6 +20,7 @@ def run_beat(settings: Settings) -> int:
     signals.setup_logging.connect(lambda **_: None, weak=False)
     app = make_app(settings)
     chores = OwnChores(settings)
+    level = LevelFollower(settings)
     beat = app.Beat(
         loglevel=settings.log_level,
         schedule=settings.beat_schedule_file,
@@ -27,10 +29,12 @@ def run_beat(settings: Settings) -> int:
         # A read-only root file system has no place for it, and a container runs one process.
         pidfile=None,
     )
+    level.start()
     try:
         beat.run()
     finally:
         chores.stop()
+        level.stop()
     return 0
 
 

@@ -192,6 +192,7 @@ class Run:
             return
         if not is_ours:
             raise Superseded
+        log.debug("task_step_done", step=name, percent=percent)
 
     async def publish_passing(self, event_type: str, payload: Mapping[str, Any]) -> None:
         """As TaskContext says it; once, for whoever misses a piece gets the whole. Raises Superseded."""

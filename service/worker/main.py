@@ -1,7 +1,6 @@
 """Runs a worker container: one parent process that consumes, and a child a slot that works."""
 
 import gc
-import logging
 import os
 import sys
 from typing import Any
@@ -14,6 +13,7 @@ from service.settings import Settings
 from service.tasks.declaring import preload
 from service.tasks.services import worker_name
 from service.worker.app import close_bridge, make_app, open_bridge, watch_in_parent
+from service.worker.log_level import LevelFollower
 from service.worker.metrics import WorkerMetrics
 from service.worker.pulse import BEAT_S, Load, Peak, Pulse, touch
 from service.worker.transport import use_own_transport
@@ -22,31 +22,26 @@ from service.worker.transport import use_own_transport
 def run_worker(settings: Settings) -> int:
     """Consumes until it is told to stop; the answer is the process's exit code."""
     set_up_logs(settings.log_level, settings.log_format)
-    _quiet_celery(settings)
     touch(settings.heartbeat_file)
     use_own_transport()
     app = make_app(settings)
     metrics = WorkerMetrics(settings, _hostname(settings))
     peak = Peak()
     watch_in_parent(app, settings, metrics, peak)
-    _connect_signals(settings)
+    level = LevelFollower(settings)
+    _connect_signals(settings, level)
     pulses: list[Pulse] = []
     app.steps["worker"].add(_pulse_step(settings, pulses, metrics, peak))
     preload(settings.celery_queues, settings.task_routes)
     worker = _make_worker(app, settings)
+    level.start()
     try:
         worker.start()
     finally:
+        level.stop()
         for pulse in pulses:
             pulse.stop()
     return int(worker.exitcode or 0)
-
-
-def _quiet_celery(settings: Settings) -> None:
-    """Two lines a task less (received, succeeded): `task_started` and `task_ended` say it, with who and how."""
-    if settings.log_level != "DEBUG":
-        for name in ("celery.worker.strategy", "celery.app.trace"):
-            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _make_worker(app: Celery, settings: Settings) -> Any:
@@ -67,11 +62,12 @@ def _hostname(settings: Settings) -> str:
     return f"celery@{worker_name(settings)}-{os.getpid()}"
 
 
-def _connect_signals(settings: Settings) -> None:
+def _connect_signals(settings: Settings, level: LevelFollower) -> None:
     # A receiver for this signal keeps Celery from setting up logs of its own.
     signals.setup_logging.connect(lambda **_: None, weak=False)
     # What is loaded before a fork is shared with the child; a collection in the child would copy its pages.
     signals.worker_before_create_process.connect(lambda **_: gc.freeze(), weak=False)
+    signals.worker_process_init.connect(lambda **_: level.start_in_child(), weak=False)
     signals.worker_process_init.connect(lambda **_: open_bridge(settings), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: close_bridge(), weak=False)
 

@@ -118,13 +118,15 @@ class Pulse:
         if is_alive(time.monotonic(), self._last_tick, is_connecting=is_connecting, is_stopping=self._is_stopping()):
             touch(self._settings.heartbeat_file)
         try:
-            self._tell(valkey, self._load())
+            load = self._load()
+            self._tell(valkey, load)
         except (redis.RedisError, OSError) as fault:
             if self._is_heard:
                 log.warning("worker_heartbeat_not_written", error=repr(fault))
             self._is_heard = False
         else:
             self._is_heard = True
+            log.debug("worker_heartbeat", active=load.active, slots=load.slots)
 
     def _tell(self, valkey: redis.Redis, load: Load) -> None:
         said = {"active": load.active, "peak": load.peak, "slots": load.slots, "seen_at": round(time.time(), 3)}

@@ -92,6 +92,17 @@ def running_worker(valkey: RunningValkey, folder: Path, **environ: str) -> Itera
         worker.stop()
 
 
+@contextmanager
+def running_beat(valkey: RunningValkey, folder: Path, **environ: str) -> Iterator[Worker]:
+    """Beat, which has begun to look at its schedule."""
+    beat = Worker(valkey, folder, "service", {"CONTAINER_TYPE": "beat", **environ})
+    try:
+        beat.wait_for("beat: Starting")
+        yield beat
+    finally:
+        beat.stop()
+
+
 class User:
     """Starts tasks, and hears the events on the contract's channel."""
 

@@ -101,12 +101,12 @@ def test_what_a_dropped_watch_missed_is_seen_when_it_is_back(
     wait_for(lambda: far.get("deployment", beat), lambda seen: seen is not None, START_S)
     with proxy.cut(how):
         far.kubectl("delete", "deployment", beat)
-        service["spec"]["logLevel"] = "DEBUG"
+        service["spec"]["version"] = "2.0.0"
         far.apply(service)
         # A stream that says nothing looks like one that has nothing to say, until a bookmark is long overdue.
         wait_for(lambda: "watch of deployments broke off" in operator.log.read_text(), bool, SILENT_S)
     wait_for(lambda: far.get("deployment", beat), lambda seen: seen is not None, START_S)
-    wait_for(lambda: _env(far, api).get("LOG_LEVEL"), lambda level: level == "DEBUG", START_S)
+    wait_for(lambda: _env(far, api).get("SERVICE_VERSION"), lambda version: version == "2.0.0", START_S)
     far.kubectl("delete", "psvc", far.service, "--wait=false")
 
 
@@ -137,7 +137,7 @@ def test_a_quota_that_refuses_an_object_is_told_and_heals(place: Namespace, oper
 
 @pytest.mark.faults
 def test_an_admission_rule_that_refuses_an_object_is_told_and_heals(served: Namespace) -> None:
-    name = f"no-debug-{served.name}"
+    name = f"no-two-{served.name}"
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -156,9 +156,9 @@ def test_an_admission_rule_that_refuses_an_object_is_told_and_heals(served: Name
             },
             "validations": [
                 {
-                    "expression": "!object.spec.template.spec.containers[0].env.exists(e, e.name == 'LOG_LEVEL'"
-                    " && e.value == 'DEBUG')",
-                    "message": "nobody may log at DEBUG here",
+                    "expression": "!object.spec.template.spec.containers[0].env.exists(e, e.name == 'SERVICE_VERSION'"
+                    " && e.value == '2.0.0')",
+                    "message": "nobody may run 2.0.0 here",
                 }
             ],
         },
@@ -174,27 +174,28 @@ def test_an_admission_rule_that_refuses_an_object_is_told_and_heals(served: Name
         served.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document))
     try:
         # The rule holds once it refuses.
-        refused = ("set", "env", f"deployment/{api}", "LOG_LEVEL=DEBUG", "--dry-run=server")
+        refused = ("set", "env", f"deployment/{api}", "SERVICE_VERSION=2.0.0", "--dry-run=server")
         wait_for(lambda: _refuses(served, *refused), bool, START_S)
-        served.apply(build_service(served.service, logLevel="DEBUG"))
+        before = _env(served, api)["SERVICE_VERSION"]
+        served.apply(build_service(served.service, version="2.0.0"))
         degraded = wait_for(lambda: served.condition("Degraded"), _is_of_rule, START_S)
         assert f"Deployment {beat}: " in degraded["message"]
-        assert _env(served, api)["LOG_LEVEL"] == "INFO"
+        assert _env(served, api)["SERVICE_VERSION"] == before
     finally:
         for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
             served.cluster.kubectl("delete", kind, name)
-    wait_for(lambda: _env(served, api)["LOG_LEVEL"], lambda level: level == "DEBUG", HEALED_S)
+    wait_for(lambda: _env(served, api)["SERVICE_VERSION"], lambda version: version == "2.0.0", HEALED_S)
     wait_for(lambda: served.condition("Degraded"), lambda seen: not _is_of_rule(seen), HEALED_S)
 
 
 def test_the_second_of_two_specs_in_a_second_holds(served: Namespace) -> None:
     api = f"{served.service}-api"
-    for level in ("DEBUG", "ERROR", "WARNING"):
-        patch = {"spec": {"logLevel": level, "api": {"replicas": 3 if level == "ERROR" else 2}}}
+    for version in ("2.0.0", "3.0.0", "4.0.0"):
+        patch = {"spec": {"version": version, "api": {"replicas": 3 if version == "3.0.0" else 2}}}
         served.kubectl("patch", "psvc", served.service, "--type=merge", "-p", json.dumps(patch))
     last = served.get("psvc", served.service)
     assert last is not None
-    wait_for(lambda: _env(served, api)["LOG_LEVEL"], lambda level: level == "WARNING", 20)
+    wait_for(lambda: _env(served, api)["SERVICE_VERSION"], lambda version: version == "4.0.0", 20)
     generation = last["metadata"]["generation"]
     wait_for(lambda: served.status().get("observedGeneration"), lambda seen: seen == generation, 20)
     deployment = served.get("deployment", api)
@@ -203,14 +204,14 @@ def test_the_second_of_two_specs_in_a_second_holds(served: Namespace) -> None:
 
 
 def _is_of_rule(condition: dict[str, Any]) -> bool:
-    return "nobody may log at DEBUG here" in condition.get("message", "")
+    return "nobody may run 2.0.0 here" in condition.get("message", "")
 
 
 def _refuses(service: Namespace, *args: str) -> bool:
     try:
         service.kubectl(*args)
     except ClusterError as error:
-        return "nobody may log" in str(error)
+        return "nobody may run" in str(error)
     return False
 
 

@@ -157,6 +157,11 @@ def test_the_flag_changes_no_pod() -> None:
     assert decode(flag).enabled
 
 
+def test_the_level_of_the_logs_changes_no_pod() -> None:
+    quiet, loud = (build_target(logLevel=level) for level in ("INFO", "DEBUG"))
+    assert _pods(quiet) == _pods(loud)
+
+
 def test_a_new_secret_restarts_every_pod() -> None:
     spec = build_spec()
     made = [Target(KEY, UID, spec, GeneratedSecret({}, word, None), FlagDocument()) for word in ("one", "two")]

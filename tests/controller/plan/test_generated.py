@@ -68,14 +68,14 @@ def test_only_what_the_spec_calls_for(fields: dict[str, Any], wanted: set[str]) 
     assert set(secret.values if secret else ()) == wanted
 
 
-SAID = FlagDocument(enabled=True, users=("u",), percent_bp=250, salt=str(KEY))
+SAID = FlagDocument(enabled=True, users=("u",), percent_bp=250, salt=str(KEY), log_level="WARNING")
 
 
 def _at(revision: int, document: FlagDocument = SAID) -> FlagDocument:
     return msgspec.structs.replace(document, revision=revision)
 
 
-OTHER = FlagDocument(enabled=False, salt=str(KEY))
+OTHER = FlagDocument(enabled=False, salt=str(KEY), log_level="WARNING")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ OTHER = FlagDocument(enabled=False, salt=str(KEY))
 )
 def test_the_revision_only_grows(known: list[FlagDocument | None], revision: int) -> None:
     audience = FlagDocument(enabled=True, users=("u",), percent_bp=250)
-    assert plan_flag(KEY, build_spec(), audience, known) == _at(revision)
+    assert plan_flag(KEY, build_spec(logLevel="WARNING"), audience, known) == _at(revision)
 
 
 @pytest.mark.parametrize(
