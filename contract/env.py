@@ -73,6 +73,12 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "How much of a conversation is sent to its model again, in tokens (estimated); gpt-4 takes 8192 in all.",
         law=False,
     ),
+    Variable(
+        "LLM_PRICES",
+        "",
+        "What a million tokens of a model cost, for the worker's figures: model=prompt/completion,…",
+        law=False,
+    ),
     Variable("RPC_NAMESPACES", "", "Mounted namespaces: NAME=package.module:factory,…"),
     Variable("RPC_MAX_BODY_BYTES", "10485760", "Largest body of /rpc, in bytes (413 above).", law=False),
     Variable("RPC_TIMEOUT_MS", "120000", "Limit of a call that sends no timeout_ms, in ms.", law=False),

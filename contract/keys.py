@@ -44,6 +44,9 @@ STORAGE_CHECKS: Final = "pinnokio:storage:checks"
 # JSON of the last health check: which dependency answers the workers, and how soon.
 HEALTH: Final = "pinnokio:health"
 HEALTH_TTL_S: Final = 3_600
+# JSON of what maintenance counted over the whole service last, for /metrics.
+FIGURES: Final = "pinnokio:figures"
+FIGURES_TTL_S: Final = 3_600
 # Sorted set of the processes that hold listeners; the score is until when each is believed alive (ms since 1970).
 LISTENER_HOLDERS: Final = "pinnokio:listeners"
 # How far `python -m service restore-legacy` has come; kept for a day after it was interrupted.

@@ -29,8 +29,9 @@ CLEANUP: Final = "cleanup"
 HEALTH_CHECK: Final = "health_check"
 RECOVERY: Final = "recovery"
 QUOTA_REPAIR: Final = "quota_repair"
+FIGURES: Final = "figures"
 # What beat starts every so often.
-CHORES: Final = (CLEANUP, HEALTH_CHECK, RECOVERY, QUOTA_REPAIR)
+CHORES: Final = (CLEANUP, HEALTH_CHECK, RECOVERY, QUOTA_REPAIR, FIGURES)
 
 TASK_TYPES: Final[dict[str, TaskType]] = {
     kind.name: kind
@@ -46,7 +47,7 @@ TASK_TYPES: Final[dict[str, TaskType]] = {
     )
 }
 # Of beat's alone: a spec need not route them, they run where `cleanup` does.
-_BEATS_OWN: Final = {name: TaskType(name, MAINTENANCE, 300) for name in (RECOVERY, QUOTA_REPAIR)}
+_BEATS_OWN: Final = {name: TaskType(name, MAINTENANCE, 300) for name in (RECOVERY, QUOTA_REPAIR, FIGURES)}
 OTHER_MAX_DURATION_S: Final = 3600
 
 

@@ -1,5 +1,6 @@
 """What the environment says, read once at start-up and handed on; names, defaults and units: `contract.env`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -53,6 +54,17 @@ class OpenAiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LlmPrice:
+    """What a million tokens of a model cost, in whatever money LLM_PRICES is in."""
+
+    prompt: float
+    completion: float
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class FirebaseSettings:
     """Where Firestore and the Realtime Database are. `admin_json`: the service account, as JSON text."""
 
@@ -81,6 +93,7 @@ class Settings:
     chroma: ChromaSettings
     openai: OpenAiSettings
     llm_history_tokens: int
+    llm_prices: dict[str, LlmPrice]
     token: str | None = field(repr=False)
     presence_ttl_s: int
     presence_heartbeat_s: int
@@ -141,6 +154,7 @@ class Settings:
             chroma=_chroma(read),
             openai=_openai(read),
             llm_history_tokens=read.number("LLM_HISTORY_TOKENS"),
+            llm_prices={model: _price(text) for model, text in read.pairs("LLM_PRICES").items()},
             token=read.optional("LISTENERS_SERVICE_TOKEN"),
             flag_enabled=read.flag("UNIFIED_REGISTRY_ENABLED"),
             registry_debug=read.flag("REGISTRY_DEBUG"),
@@ -204,6 +218,17 @@ def _openai(read: "_Reader") -> OpenAiSettings:
         embeddings_model=read.text("EMBEDDINGS_MODEL"),
         api_key=read.optional("OPENAI_API_KEY"),
     )
+
+
+def _price(text: str) -> LlmPrice:
+    prompt, _, completion = text.partition("/")
+    try:
+        price = LlmPrice(float(prompt), float(completion))
+    except ValueError:
+        price = LlmPrice(-1, -1)
+    if not (0 <= price.prompt < math.inf and 0 <= price.completion < math.inf):
+        raise SettingsError(f"LLM_PRICES takes model=prompt/completion,… as in gpt-4=30/60, not {text!r}")
+    return price
 
 
 @dataclass(frozen=True, slots=True)

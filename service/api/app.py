@@ -66,7 +66,9 @@ class Services:
         self.listeners = Listeners(settings, self.lane, EventStore(self.valkey, settings))
         self.leaving = Leaving(self.relay)
         probe = ValkeyProbe(self.lane)
-        self.metrics = MetricsRoute(probe)
+        self.metrics = MetricsRoute(
+            settings, self.lane, probe, lambda: self.flag.routes, lambda: self.listeners.count_by_kind()
+        )
         self.health = HealthRoutes(settings, probe, self.flag, self.relay, self.listeners, self.leaving)
 
     def _dispatcher(self, settings: Settings) -> Dispatcher:

@@ -1,53 +1,55 @@
-"""GET /metrics: this process's figures as Prometheus text, and how what the service depends on answered.
+"""GET /metrics: this process's figures as Prometheus text, and the whole service's, as Valkey has them.
 
-A scrape costs a ping and one read, whatever Valkey holds, and is answered when Valkey is down.
+A scrape costs a ping and one round trip of single keys, whatever Valkey holds, and is answered when Valkey is down.
 """
 
-import time
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from contract import metrics as names
-from service.api.health import ValkeyProbe
-from service.domain.health import ERROR, OK, Answer, choose_answers
+from contract.queues import QUEUES
+from service.api.health import PING_LIMIT_S, ValkeyProbe
+from service.api.shared_figures import SharedFigures
+from service.domain.health import ERROR, OK, Answer
+from service.settings import Settings
+from service.store.figures import FiguresStore, Scrape
+from service.store.lane import Lane
 
 
 class MetricsRoute:
-    """The endpoint."""
+    """The endpoint. `routes`: task type → queue, as the operator wants it; `listeners`: how many are held, by kind."""
 
-    def __init__(self, probe: ValkeyProbe) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        lane: Lane,
+        probe: ValkeyProbe,
+        routes: Callable[[], Mapping[str, str]],
+        listeners: Callable[[], Mapping[str, int]],
+    ) -> None:
+        self._settings = settings
+        self._store = FiguresStore(lane)
         self._probe = probe
+        self._routes = routes
+        self._listeners = listeners
 
     async def endpoint(self, _: Request) -> Response:
         latency_ms = await self._probe.latency_ms()
-        checked = None if latency_ms is None else await self._probe.last_health_check()
-        asked = Answer(ERROR) if latency_ms is None else Answer(OK, latency_ms)
+        scrape = Scrape() if latency_ms is None else await self._read()
+        answer = Answer(ERROR) if latency_ms is None else Answer(OK, latency_ms)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Dependencies({**choose_answers(checked, time.time()), "redis": asked}))
+        registry.register(SharedFigures(scrape, answer, self._listeners()))
         body = generate_latest() + generate_latest(registry)
         return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-
-class _Dependencies(Collector):
-    """What is not known has no sample."""
-
-    def __init__(self, answers: Mapping[str, Answer]) -> None:
-        self._answers = answers
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        up, latency = (_gauge(name) for name in (names.DEPENDENCY_UP, names.DEPENDENCY_LATENCY))
-        for dependency, answer in sorted(self._answers.items()):
-            up.add_metric((dependency,), float(answer.status == OK))
-            if answer.latency_ms is not None:
-                latency.add_metric((dependency,), answer.latency_ms / 1000)
-        yield from (up, latency)
-
-
-def _gauge(name: str) -> GaugeMetricFamily:
-    name, meaning, labels = names.declare(name)
-    return GaugeMetricFamily(name, meaning, labels=labels)
+    async def _read(self) -> Scrape:
+        queues = {*QUEUES, *self._settings.task_routes.values(), *self._routes().values()}
+        try:
+            async with asyncio.timeout(PING_LIMIT_S):
+                return await self._store.scrape(queues, self._settings.celery_key_prefix)
+        except (RedisError, TimeoutError):
+            return Scrape()

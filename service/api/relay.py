@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from contract import keys
 from service.api.socket import Socket
 from service.domain.events import RESYNC_REQUIRED, Event, build_envelope
+from service.metrics import EVENT_RESYNCS, EVENTS_REPLAYED
 from service.settings import Settings
 from service.store.client import VALKEY_FAULTS, Valkey, end_tasks
 from service.store.events import START, EventStore, StreamId, parse_stream_id, write_stream_id
@@ -253,6 +254,7 @@ class Relay:
                 await socket.send(_resync(socket.uid, since))
             for event_id, envelope in missed.events:
                 await socket.send(envelope.decode(), event_id)
+            EVENTS_REPLAYED.inc(len(missed.events))
         socket.release()
 
     def _tell_gap(self, user_id: str, feed: _Feed) -> None:
@@ -263,6 +265,8 @@ class Relay:
 
 
 def _resync(user_id: str, since: str) -> str:
+    """The text for one socket, which counts as told."""
+    EVENT_RESYNCS.inc()
     return build_envelope(Event(RESYNC_REQUIRED, user_id, {"since": since}, datetime.now(UTC))).decode()
 
 

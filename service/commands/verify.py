@@ -1,7 +1,4 @@
-"""`python -m service verify`: compares both registries on a random sample, or on everybody, and lists what drifted.
-
-What was found is looked at once more a moment later: a user who was being written just then has not drifted.
-"""
+"""`python -m service verify`: compares both registries on a random sample, or on everybody, and lists what drifted."""
 
 import argparse
 import asyncio
@@ -9,25 +6,23 @@ import random
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, TextIO
 
-from service.domain.drift import Comparison, Drift, Outcome, UserPair, compare_user
+from service.domain.drift import Drift, Outcome
 from service.rpc.dual_write import DualWrite
 from service.rpc.user_companies import UserCompanies
 from service.settings import Settings
 from service.store.client import connect
+from service.store.comparing import SECOND_LOOK_S, compare_sample
 from service.store.flag import FlagSource
 from service.store.lane import Lane
-from service.store.sampling import Sample, draw_sample, read_pairs
+from service.store.sampling import Sample, draw_sample
 from service.store.unified import UnifiedRegistry
 
 NO_DRIFT: Final = 0
 DRIFT: Final = 1
 SAMPLE: Final = 1_000
 LISTED: Final = 100
-# A registration writes one registry after the other, the second within half a second.
-SECOND_LOOK_S: Final = 1.0
 MOST_CHARS: Final = 40
 
 _OUTCOMES: Final[dict[Outcome, str]] = {
@@ -77,36 +72,15 @@ async def verify(settings: Settings, size: int | None, *, second_look_s: float =
         unified = UnifiedRegistry(lane)
         dual = DualWrite(flag, unified, UserCompanies(unified))
         sample = await draw_sample(lane, size, random.Random())  # noqa: S311 - a sample, no secret
-        found, off = await _compare(lane, dual, sample, sample.users)
-        suspects = [user_id for user_id, comparison in found.items() if comparison.drifts]
-        if suspects:
-            await asyncio.sleep(second_look_s)
-            # The collections too, for a legacy one ends after 90 s.
-            again = await draw_sample(lane, None, random.Random())  # noqa: S311
-            found |= (await _compare(lane, dual, again, suspects))[0]
+        compared = await compare_sample(
+            lane, sample, dual.is_on, writes_legacy=dual.writes_legacy, second_look_s=second_look_s
+        )
     finally:
         await lane.close()
         await valkey.aclose()
-    drifts = tuple(drift for comparison in found.values() for drift in comparison.drifts)
-    return Report(sample, off, Counter(comparison.outcome for comparison in found.values()), drifts)
-
-
-async def _compare(
-    lane: Lane, dual: DualWrite, sample: Sample, users: "list[str] | tuple[str, ...]"
-) -> tuple[dict[str, Comparison], int]:
-    """What each user's comparison says, and for how many of them the flag is off."""
-    found: dict[str, Comparison] = {}
-    off = 0
-    async for pair in read_pairs(lane, users, sample.collections):
-        if await dual.is_on(pair.user_id):
-            found[pair.user_id] = _judge(pair, writes_legacy=dual.writes_legacy)
-        else:
-            off += 1
-    return found, off
-
-
-def _judge(pair: UserPair, *, writes_legacy: bool) -> Comparison:
-    return compare_user(pair, datetime.now(UTC), writes_legacy=writes_legacy)
+    comparisons = compared.users.values()
+    drifts = tuple(drift for comparison in comparisons for drift in comparison.drifts)
+    return Report(sample, compared.off, Counter(comparison.outcome for comparison in comparisons), drifts)
 
 
 def write_report(report: Report, listed: int, out: TextIO) -> None:

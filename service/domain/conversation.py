@@ -63,6 +63,16 @@ class Turn:
         return estimate_tokens(self.prompt) + estimate_tokens(self.response) + 2 * _TOKENS_A_MESSAGE
 
 
+@dataclass(frozen=True, slots=True)
+class LlmUse:
+    """What one answer of a model took. `first_token_s`: from asking to its first text; None: it had no text."""
+
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    first_token_s: float | None
+
+
 def build_id() -> str:
     """A new conversation's id: `conv_` and 12 hex digits."""
     return ID_PREFIX + uuid.uuid4().hex[:_ID_HEX_DIGITS]

@@ -4,6 +4,7 @@ Retries are the client's (`service.gateways.openai`), before the answer's first 
 what was given out cannot be taken back. An answer without a finish reason is a broken one.
 """
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,14 +41,18 @@ class ChatRequest:
 class ChatStream:
     """One answer. After `pieces` has ended, `finish_reason` says why.
 
-    `tokens_used` None: the endpoint did not count.
+    `tokens_used`, `completion_tokens` None: the endpoint did not count. `first_text_s`: from asking until its first
+    text came; None: none did.
     """
 
-    def __init__(self, stream: "AsyncStream[ChatCompletionChunk]", read_limit_s: float) -> None:
+    def __init__(self, stream: "AsyncStream[ChatCompletionChunk]", read_limit_s: float, asked_at: float) -> None:
         self._stream = stream
         self._read_limit_s = read_limit_s
+        self._asked_at = asked_at
         self.finish_reason: str | None = None
         self.tokens_used: int | None = None
+        self.completion_tokens: int | None = None
+        self.first_text_s: float | None = None
 
     async def pieces(self) -> AsyncGenerator[str]:
         """The answer's text, in pieces. Raises DependencyUnavailable or DependencyRefused."""
@@ -57,6 +62,8 @@ class ChatStream:
         try:
             async for chunk in self._stream:
                 if text := halves.join(self._read(chunk)):
+                    if not chars:
+                        self.first_text_s = time.monotonic() - self._asked_at
                     chars += len(text)
                     if chars > MAX_ANSWER_CHARS:
                         raise DependencyUnavailable(ENDLESS)
@@ -77,6 +84,8 @@ class ChatStream:
         total: Any = getattr(chunk.usage, "total_tokens", None)
         if isinstance(total, int) and 0 < total < _MAX_COUNT:
             self.tokens_used = total
+            completion: Any = getattr(chunk.usage, "completion_tokens", None)
+            self.completion_tokens = completion if isinstance(completion, int) and 0 <= completion <= total else None
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
@@ -110,8 +119,9 @@ class Chat:
 
         Raises DependencyUnavailable, or DependencyRefused (the key, the model, too long a conversation).
         """
+        asked_at = time.monotonic()
         async with await self._ask(request) as stream:
-            yield ChatStream(stream, self._read_limit_s)
+            yield ChatStream(stream, self._read_limit_s, asked_at)
 
     async def _ask(self, request: ChatRequest) -> "AsyncStream[ChatCompletionChunk]":
         client = await self._openai.client()

@@ -76,6 +76,12 @@ class Listeners:
         chats = self._firebase.chats if self._firebase is not None else None
         return chats.count if chats is not None else 0
 
+    def count_by_kind(self) -> dict[str, int]:
+        """Listeners that this process holds; empty where Firebase is not configured."""
+        if not self.is_configured:
+            return {}
+        return {"user": self.users_count, "workflow": self.workflow_count, "chat": self.chats_count}
+
     @property
     def companies(self) -> "AuthorizedCompanies | None":
         """The users' authorised companies; None: Firestore is not configured, or not started yet."""

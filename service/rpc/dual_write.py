@@ -70,6 +70,7 @@ class DualWrite:
         except Exception as fault:
             # Whatever it is: a failure here must not reach a caller whose legacy write succeeded.
             metrics.REGISTRY_FALLBACKS.labels(operation).inc()
+            metrics.REGISTRY_DUAL_WRITE_ERRORS.labels(operation, type(fault).__name__).inc()
             error = str(fault) or type(fault).__name__
             log.error("unified_registry_fallback", operation=operation, user_id=user_id, sync=sync, error=error)
             return None

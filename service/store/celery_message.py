@@ -7,11 +7,14 @@ on the lane. A test holds it to what the installed Celery sends.
 import base64
 import os
 import socket
+import time
 import uuid
 from typing import Any, Final
 
 import msgspec
 
+# Header of ours: when the message was sent (seconds since 1970).
+SENT_AT: Final = "sent_at"
 _ORIGIN: Final = f"gen{os.getpid()}@{socket.gethostname()}"
 _REPLY_TO: Final = str(uuid.uuid4())
 _EMBEDDED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -42,6 +45,7 @@ def build_message(
         "replaced_task_nesting": 0,
         "stamped_headers": None,
         "stamps": {},
+        SENT_AT: round(time.time(), 3),
         **({"trace_id": trace_id} if trace_id else {}),
     }
     properties = {

@@ -1,7 +1,5 @@
 """`pinnokio:health`: the last health check, written by a worker, read by /debug."""
 
-from typing import Any
-
 import msgspec
 import structlog
 
@@ -23,9 +21,13 @@ class HealthStore:
 
     async def read(self) -> HealthCheck | None:
         """None: there was none lately, or what lies there is none."""
-        raw: Any = await self._lane.ask("GET", keys.HEALTH)
-        try:
-            return msgspec.json.decode(raw, type=HealthCheck) if raw else None
-        except msgspec.DecodeError as fault:
-            log.error("health_check_unreadable", error=repr(fault))
-            return None
+        return parse_health(await self._lane.ask("GET", keys.HEALTH))
+
+
+def parse_health(raw: bytes | None) -> HealthCheck | None:
+    """Reads the answer of GET on the health check's key; None: there is none, or it cannot be read."""
+    try:
+        return msgspec.json.decode(raw, type=HealthCheck) if raw else None
+    except msgspec.DecodeError as fault:
+        log.error("health_check_unreadable", error=repr(fault))
+        return None

@@ -28,7 +28,7 @@ _RESERVE: Final = script("quota_reserve")
 _RELEASE: Final = script("quota_release")
 _RESERVE_REQUEST: Final = script("request_reserve")
 _UNCONFIRMED_MS: Final = 60_000
-_HOUR_MS: Final = 3_600_000
+HOUR_MS: Final = 3_600_000
 _REPAIR_EVERY_S: Final = 5.0
 
 
@@ -108,14 +108,14 @@ class QuotaStore:
 
     async def reserve_request(self, task: NewTask, limit: int) -> int | None:
         """None: it is within the limit, and counts for an hour from now on; else ms until one is."""
-        words = (task.celery_task_id, str(limit), str(_HOUR_MS))
+        words = (task.celery_task_id, str(limit), str(HOUR_MS))
         key = keys.request_quota(task.company_id)
         is_reserved, retry_ms = await self._lane.ask("EVAL", _RESERVE_REQUEST, 1, key, *words)
         return None if is_reserved else int(retry_ms)
 
     async def count_requests(self, company_id: str) -> int:
         """A company's LLM requests that count now."""
-        since_ms = round(time.time() * 1000) - _HOUR_MS
+        since_ms = round(time.time() * 1000) - HOUR_MS
         return int(await self._lane.ask("ZCOUNT", keys.request_quota(company_id), since_ms, "+inf"))
 
     def add_confirm(self, pipeline: Pipeline, task: NewTask) -> None:

@@ -41,22 +41,35 @@ async def scan_keys(lane: Lane, cursor: bytes = b"0") -> AsyncIterator[tuple[byt
             return
 
 
+class Drawing:
+    """A sample that is being drawn: is offered all keys, and keeps up to `size` users of each registry; None: all."""
+
+    def __init__(self, size: int | None, chance: random.Random) -> None:
+        self._legacy, self._unified = _Reservoir(size, chance), _Reservoir(size, chance)
+        self._collections: dict[str, set[str]] = {}
+
+    def offer(self, key: str) -> None:
+        if key.startswith(_LEGACY_USER):
+            self._legacy.offer(key.removeprefix(_LEGACY_USER))
+        elif key.startswith(_UNIFIED_USER):
+            self._unified.offer(key.removeprefix(_UNIFIED_USER))
+        elif key.startswith(_COLLECTION):
+            user_id, _, name = key.removeprefix(_COLLECTION).partition(":")
+            self._collections.setdefault(user_id, set()).add(name)
+
+    def sample(self) -> Sample:
+        users = self._legacy.kept | self._unified.kept
+        used = {user_id: frozenset(names) for user_id, names in self._collections.items() if user_id in users}
+        return Sample(self._legacy.offered, self._unified.offered, tuple(sorted(users)), used)
+
+
 async def draw_sample(lane: Lane, size: int | None, chance: random.Random) -> Sample:
     """Up to `size` users of each registry, each as likely as any other; None: all of them."""
-    legacy, unified = _Reservoir(size, chance), _Reservoir(size, chance)
-    collections: dict[str, set[str]] = {}
+    drawing = Drawing(size, chance)
     async for _, found in scan_keys(lane):
         for key in found:
-            if key.startswith(_LEGACY_USER):
-                legacy.offer(key.removeprefix(_LEGACY_USER))
-            elif key.startswith(_UNIFIED_USER):
-                unified.offer(key.removeprefix(_UNIFIED_USER))
-            elif key.startswith(_COLLECTION):
-                user_id, _, name = key.removeprefix(_COLLECTION).partition(":")
-                collections.setdefault(user_id, set()).add(name)
-    users = legacy.kept | unified.kept
-    used = {user_id: frozenset(names) for user_id, names in collections.items() if user_id in users}
-    return Sample(legacy.offered, unified.offered, tuple(sorted(users)), used)
+            drawing.offer(key)
+    return drawing.sample()
 
 
 async def read_pairs(

@@ -6,7 +6,7 @@ with one that nobody has measured yet. A collection counts for the company that 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
@@ -186,13 +186,7 @@ class StorageStore:
     async def read_held(self, company_id: str) -> int:
         """Bytes that count for a company now: what its collections take up, and what is reserved."""
         fields: dict[Any, Any] = await self._valkey.hgetall(keys.storage_quota(company_id))
-        now_ms = time.time() * 1000
-        held = 0
-        for name, value in fields.items():
-            size, until_ms, *_ = value.split()
-            if not name.startswith(_HELD.encode()) or int(until_ms) > now_ms:
-                held += int(size)
-        return held
+        return sum_held(fields.items())
 
     async def read_collections(self, company_id: str) -> list[str]:
         """The collections that count for a company."""
@@ -206,6 +200,17 @@ class StorageStore:
         if held < limit_mb * MB:
             return None
         return Refusal(STORAGE_LIMIT_MB, limit_mb, choose_storage_retry_ms(None), held=held)
+
+
+def sum_held(fields: Iterable[tuple[bytes, bytes]]) -> int:
+    """Bytes that a company's hash holds now: collections, and what is reserved until later."""
+    now_ms = time.time() * 1000
+    held = 0
+    for name, value in fields:
+        size, until_ms, *_ = value.split()
+        if not name.startswith(_HELD.encode()) or int(until_ms) > now_ms:
+            held += int(size)
+    return held
 
 
 def _parse_check(company_id: str, collection_name: str, fields: Mapping[bytes, bytes], now_ms: int) -> Check:

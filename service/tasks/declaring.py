@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from contract.queues import TASK_TYPES, celery_name, queue_of, task_type_of
+from service.domain.conversation import LlmUse
 from service.domain.progress import NoticesOf, build_notices
 from service.domain.quotas import MAX_TASKS_PER_USER
 from service.domain.unified import QUOTAS
@@ -62,6 +63,9 @@ class TaskContext(Protocol):
 
     async def publish_passing(self, event_type: str, payload: Mapping[str, Any]) -> None:
         """Tells the user something that is not kept for those who come later, in one round trip: a piece of a text."""
+
+    def note_llm_use(self, use: LlmUse) -> None:
+        """Says what a model was asked for: the worker's figures count it when the run ends."""
 
     async def reserve_storage(self, collection_name: str, size_bytes: int) -> Reservation:
         """Keeps bytes of the company's storage quota for a collection; `async with` releases what was not spent.

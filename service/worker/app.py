@@ -138,12 +138,12 @@ def _limits(max_duration_s: int, settings: Settings) -> dict[str, Any]:
 
 
 def _register_task(app: Celery, kind: TaskKind, settings: Settings) -> None:
-    def run_task(task: Task[Any, Any], task_id: str, run: int) -> str | None:
+    def run_task(task: Task[Any, Any], task_id: str, run: int) -> str:
         with _log_context(task, task_type=kind.name, task_id=task_id, run=run):
             bridge = _bridge()
             try:
                 # The answer goes to the parent alone, which counts it.
-                return bridge.run(execute(kind, task_id, run, bridge))
+                return bridge.run(execute(kind, task_id, run, bridge)).encode()
             except VALKEY_FAULTS as fault:
                 log.exception("task_given_back")
                 raise Reject(repr(fault), requeue=True) from fault

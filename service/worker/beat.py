@@ -1,5 +1,6 @@
 """Runs beat: one process that enqueues each chore when it is due, or runs it itself where BEAT_RUNS names it."""
 
+import time
 from typing import Any, cast
 
 from celery import signals
@@ -7,6 +8,7 @@ from celery.beat import PersistentScheduler
 
 from service.logs import set_up_logs
 from service.settings import Settings
+from service.store.celery_message import SENT_AT
 from service.worker.app import make_app
 from service.worker.log_level import LevelFollower
 from service.worker.own_chores import OwnChores
@@ -18,6 +20,7 @@ def run_beat(settings: Settings) -> int:
     set_up_logs(settings.log_level, settings.log_format)
     touch(settings.heartbeat_file)
     signals.setup_logging.connect(lambda **_: None, weak=False)
+    signals.before_task_publish.connect(_note_sending, weak=False)
     app = make_app(settings)
     chores = OwnChores(settings)
     level = LevelFollower(settings)
@@ -36,6 +39,11 @@ def run_beat(settings: Settings) -> int:
         chores.stop()
         level.stop()
     return 0
+
+
+def _note_sending(headers: dict[str, Any], **_: Any) -> None:
+    """As our own messages do, so that a chore's waiting is known too."""
+    headers[SENT_AT] = round(time.time(), 3)
 
 
 def _scheduler(settings: Settings, chores: OwnChores) -> type[PersistentScheduler]:

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from contract import keys
+from service.domain.conversation import LlmUse
 from service.domain.errors import QuotaExceeded
 from service.domain.events import Event
 from service.domain.progress import Report, estimate_completion
@@ -28,6 +29,7 @@ from service.tasks.declaring import Arguments, TaskFailure, TaskKind
 from service.tasks.ending import Ending, end_run, ending_of_lost, patiently, tell_late
 from service.tasks.services import Services
 from service.worker.bridge import Bridge, Cancelled, Superseded, TimeIsUp
+from service.worker.report import RunReport
 
 log = structlog.get_logger("pinnokio.worker")
 
@@ -37,6 +39,9 @@ PAGE_MB: Final = resource.getpagesize() / (1024 * 1024)
 
 UNEXPECTED: Final = "the task failed unexpectedly; the error is in the worker's log"
 LOST_ARGUMENTS: Final = "the task's arguments are no longer there; start it again"
+# What Celery calls them: no exception of ours tells of a process that died, and ours for the limit is ours alone.
+SET_ASIDE: Final = "WorkerLostError"
+OVER_LIMIT: Final = "SoftTimeLimitExceeded"
 OUT_OF_MEMORY: Final = "the task needed more memory than its worker has"
 
 
@@ -50,8 +55,8 @@ class _Taken:
     mean_s: float | None
 
 
-async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> str | None:
-    """Runs a task once; the status that it ended with here. None: the message had no effect, for its run has ended, is
+async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> RunReport:
+    """Runs a task once; how it ended here. Without a status: the message had no effect, for its run has ended, is
     another attempt's or not the registry's.
 
     Raises one of VALKEY_FAULTS where Valkey stayed away: the message then goes back to its queue.
@@ -68,15 +73,16 @@ async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> str
         await tell_late(services, entry, fence)
     elif outcome in ("lost", "cancelled"):
         ending = ending_of_lost(entry, is_cancelled=outcome == "cancelled")
-        return ending.status if await end_run(services, entry, fence, ending) else None
+        has_ended = await end_run(services, entry, fence, ending)
+        return RunReport(ending.status if has_ended else None, fence.attempt, SET_ASIDE)
     else:
         work = Run(kind, entry, fence, services, taken.mean_s)
         try:
             await _work(work, taken.arguments, bridge)
         except Superseded:
             log.warning("task_superseded", attempt=fence.attempt)
-        return work.ended
-    return None
+        return RunReport(work.ended, fence.attempt, work.exception, work.llm)
+    return RunReport(None, fence.attempt)
 
 
 async def _take_up(kind: TaskKind, task_id: str, run: int, services: Services, holder: str) -> _Taken:
@@ -100,24 +106,24 @@ async def _work(run: "Run", arguments: Arguments | None, bridge: Bridge) -> None
     """Cases of a failure in order: arguments gone; the handler's own word or a quota's; the soft limit; cancelled;
     anything unexpected."""
     if arguments is None:
-        await run.fail(LOST_ARGUMENTS)
+        await run.fail(LOST_ARGUMENTS, "LostArguments")
         return
     try:
         result = await bridge.with_lease(_call(run, arguments), run.fence, run.kind.max_duration_s + keys.TASK_GRACE_S)
     except TaskFailure as failure:
-        await run.fail(str(failure), failure.logged)
+        await run.fail(str(failure), type(failure).__name__, failure.logged)
     except QuotaExceeded as refusal:
-        await run.fail(str(refusal))
+        await run.fail(str(refusal), type(refusal).__name__)
     except TimeIsUp:
         log.warning("task_over_its_limit", duration_s=run.duration_s)
-        await run.fail(f"the task was stopped after {round(run.duration_s)} s, its time limit")
+        await run.fail(f"the task was stopped after {round(run.duration_s)} s, its time limit", OVER_LIMIT)
     except Cancelled:
         await run.cancel()
     except MemoryError:
-        await run.fail(OUT_OF_MEMORY)
-    except Exception:
+        await run.fail(OUT_OF_MEMORY, MemoryError.__name__)
+    except Exception as fault:
         log.exception("task_failed_unexpectedly")
-        await run.fail(UNEXPECTED)
+        await run.fail(UNEXPECTED, type(fault).__name__)
     else:
         await run.complete(result)
 
@@ -140,6 +146,9 @@ class Run:
         self.fence = fence
         # The status that it ended with; None: it has not, or another attempt has.
         self.ended: str | None = None
+        # What ended a failed run, and what a model was asked for: for the worker's figures.
+        self.exception: str | None = None
+        self.llm: LlmUse | None = None
         self._services = services
         self._step: str | None = None
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -214,6 +223,10 @@ class Run:
             self._services.events.add_publish(pipeline, event)
         return bool((await pipeline.execute())[0])
 
+    def note_llm_use(self, use: LlmUse) -> None:
+        """As TaskContext says it."""
+        self.llm = use
+
     async def reserve_storage(self, collection_name: str, size_bytes: int) -> Reservation:
         """As TaskContext says it. A task holds it under its own id, so that its next attempt takes it over."""
         held_s = self.kind.max_duration_s + keys.TASK_GRACE_S
@@ -242,8 +255,9 @@ class Run:
     async def complete(self, result: dict[str, Any]) -> None:
         await self._end(Ending(self._step, result=result, duration_s=self.duration_s, resources=self._resources()))
 
-    async def fail(self, error: str, logged: str | None = None) -> None:
-        """`logged`: what the log says in place of the error."""
+    async def fail(self, error: str, exception: str, logged: str | None = None) -> None:
+        """`error`: for the user; `logged`: what the log says in its place; `exception`: the class of what ended it."""
+        self.exception = exception
         resources = self._resources()
         await self._end(Ending(self._step, error=error, duration_s=self.duration_s, resources=resources, logged=logged))
 

@@ -16,6 +16,7 @@ from service.worker.app import close_bridge, make_app, open_bridge, watch_in_par
 from service.worker.log_level import LevelFollower
 from service.worker.metrics import WorkerMetrics
 from service.worker.pulse import BEAT_S, Load, Peak, Pulse, touch
+from service.worker.requests import read_running
 from service.worker.transport import use_own_transport
 
 
@@ -25,7 +26,7 @@ def run_worker(settings: Settings) -> int:
     touch(settings.heartbeat_file)
     use_own_transport()
     app = make_app(settings)
-    metrics = WorkerMetrics(settings, _hostname(settings))
+    metrics = WorkerMetrics(settings, _hostname(settings), read_running)
     peak = Peak()
     watch_in_parent(app, settings, metrics, peak)
     level = LevelFollower(settings)

@@ -2,9 +2,12 @@
 
 Failed is what ended as failed for its user: to Celery such a task has succeeded, for its failure was written down.
 A process that died at a task counts as retried. A queue whose length cannot be read is left out, never 0.
+What a child alone knows it tells with its answer (`service.worker.report`).
 """
 
-from collections.abc import Iterator
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Final
 
 import redis
@@ -14,33 +17,55 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from contract import metrics as names
+from service.domain.conversation import LlmUse
 from service.domain.tasks import CANCELLED, FAILED
 from service.settings import Settings
 from service.worker.plain_client import connect_plainly
+from service.worker.report import RunReport
 
 log = structlog.get_logger("pinnokio.worker")
 
 # From a no-op to the longest limit.
 _BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0)
+# From a free worker to a queue that nobody serves.
+_WAITING_BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+_FIRST_TOKEN_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 # kombu keeps a list a priority: the plain name, and these suffixes.
 _PRIORITIES: Final = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 
+# Names and queues of the tasks that run now.
+Running = Callable[[], list[tuple[str, str]]]
+
 
 class WorkerMetrics:
-    """One per worker; `hostname` is the worker's name in Celery."""
+    """One per worker; `hostname` is the worker's name in Celery, `running` is asked at each scrape."""
 
-    def __init__(self, settings: Settings, hostname: str) -> None:
+    def __init__(self, settings: Settings, hostname: str, running: Running = list) -> None:
         self._settings = settings
         self._hostname = hostname
         self.registry = CollectorRegistry()
-        self._started = Counter(*names.declare(names.CELERY_TASK_STARTED), registry=self.registry)
-        self._succeeded = Counter(*names.declare(names.CELERY_TASK_SUCCEEDED), registry=self.registry)
-        self._failed = Counter(*names.declare(names.CELERY_TASK_FAILED), registry=self.registry)
-        self._retried = Counter(*names.declare(names.CELERY_TASK_RETRIED), registry=self.registry)
-        self._runtime = Histogram(*names.declare(names.CELERY_TASK_RUNTIME), buckets=_BUCKETS_S, registry=self.registry)
+        self._started = self._counter(names.CELERY_TASK_STARTED)
+        self._succeeded = self._counter(names.CELERY_TASK_SUCCEEDED)
+        self._failed = self._counter(names.CELERY_TASK_FAILED)
+        self._revoked = self._counter(names.CELERY_TASK_REVOKED)
+        self._rejected = self._counter(names.CELERY_TASK_REJECTED)
+        self._retried = self._counter(names.CELERY_TASK_RETRIED)
+        self._redeliveries = self._counter(names.TASK_REDELIVERIES)
+        self._runtime = self._histogram(names.CELERY_TASK_RUNTIME, _BUCKETS_S)
+        self._waiting = self._histogram(names.TASK_WAITING, _WAITING_BUCKETS_S)
+        self._llm = LlmMetrics(settings, self.registry)
         up = Gauge(*names.declare(names.CELERY_WORKER_UP), registry=self.registry)
         up.labels(hostname).set(1)
+        self.registry.register(RunningTasks(hostname, running))
         self.registry.register(QueueLengths(settings))
+
+    # Finding a series by its labels takes longer than counting: each is found once.
+
+    def _counter(self, name: str) -> Callable[..., Counter]:
+        return cache(Counter(*names.declare(name), registry=self.registry).labels)
+
+    def _histogram(self, name: str, buckets: tuple[float, ...]) -> Callable[..., Histogram]:
+        return cache(Histogram(*names.declare(name), buckets=buckets, registry=self.registry).labels)
 
     def serve(self) -> None:
         """Answers scrapes from a thread. A port that is taken (two workers on one machine) costs the figures alone."""
@@ -52,22 +77,82 @@ class WorkerMetrics:
         except OSError as fault:
             log.warning("worker_metrics_not_served", port=port, error=repr(fault))
 
-    def started(self, name: str, queue: str) -> None:
-        self._started.labels(name, self._hostname, queue).inc()
+    def started(self, name: str, queue: str, waited_s: float | None) -> None:
+        """`waited_s` None: not known, or not the first time that the message was handed out."""
+        self._started(name, self._hostname, queue).inc()
+        if waited_s is not None:
+            # Clocks of two machines: a message from the future did not wait.
+            self._waiting(name, queue).observe(max(0.0, waited_s))
 
-    def ended(self, name: str, queue: str, status: str | None, runtime_s: float) -> None:
-        """`status`: how the task ended; None: a chore, or a message without effect."""
-        self._runtime.labels(name, self._hostname, queue).observe(runtime_s)
-        if status == FAILED:
-            self.failed(name, queue)
-        elif status != CANCELLED:
-            self._succeeded.labels(name, self._hostname, queue).inc()
+    def ended(self, name: str, queue: str, report: RunReport | None, runtime_s: float) -> None:
+        """`report`: what the child told of its run; None: a chore."""
+        self._runtime(name, self._hostname, queue).observe(runtime_s)
+        if report is None or report.status not in (FAILED, CANCELLED):
+            self._succeeded(name, self._hostname, queue).inc()
+        elif report.status == FAILED:
+            self.failed(name, queue, report.exception or "")
+        else:
+            self._revoked(name, self._hostname, queue).inc()
+        if report is None:
+            return
+        if report.status is None:
+            self._redeliveries(name, queue, names.WITHOUT_EFFECT).inc()
+        elif report.attempt > 1:
+            self._redeliveries(name, queue, names.RUN_AGAIN).inc()
+        if report.llm is not None:
+            self._llm.count(report.llm)
 
-    def failed(self, name: str, queue: str) -> None:
-        self._failed.labels(name, self._hostname, queue).inc()
+    def failed(self, name: str, queue: str, exception: str) -> None:
+        self._failed(name, self._hostname, queue, exception).inc()
+
+    def rejected(self, name: str, queue: str) -> None:
+        self._rejected(name, self._hostname, queue).inc()
 
     def died(self, name: str, queue: str) -> None:
-        self._retried.labels(name, self._hostname, queue).inc()
+        self._retried(name, self._hostname, queue).inc()
+
+
+class LlmMetrics:
+    """Tokens, what they cost, and how soon the first came, by model; models are callers' words, so they are few."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        self._prices = settings.llm_prices
+        self._tokens = Counter(*names.declare(names.LLM_TOKENS), registry=registry)
+        self._cost = Counter(*names.declare(names.LLM_COST), registry=registry)
+        self._first_token = Histogram(
+            *names.declare(names.LLM_FIRST_TOKEN), buckets=_FIRST_TOKEN_BUCKETS_S, registry=registry
+        )
+        # One that has a price is always told apart.
+        self._models = set(self._prices)
+        self._most = len(self._models) + names.MODELS_NAMED
+
+    def count(self, use: LlmUse) -> None:
+        if len(self._models) < self._most:
+            self._models.add(use.model)
+        model = use.model if use.model in self._models else names.OTHER
+        self._tokens.labels(model, names.PROMPT).inc(use.prompt_tokens)
+        self._tokens.labels(model, names.COMPLETION).inc(use.completion_tokens)
+        if use.first_token_s is not None:
+            self._first_token.labels(model).observe(use.first_token_s)
+        price = self._prices.get(model)
+        if price is not None:
+            self._cost.labels(model).inc(price.of(use.prompt_tokens, use.completion_tokens))
+
+
+class RunningTasks(Collector):
+    """What runs in this worker now, counted at each scrape, so that no task pays for it."""
+
+    def __init__(self, hostname: str, running: Running) -> None:
+        self._hostname = hostname
+        self._running = running
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        running = self._running()
+        active, by_type = _gauge(names.CELERY_WORKER_TASKS_ACTIVE), _gauge(names.TASKS_RUNNING)
+        active.add_metric([self._hostname], len(running))
+        for labels, number in sorted(Counts(running).items()):
+            by_type.add_metric(labels, number)
+        yield from (active, by_type)
 
 
 class QueueLengths(Collector):
@@ -78,10 +163,10 @@ class QueueLengths(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Without this, registering would read Valkey."""
-        yield self._family()
+        yield _gauge(names.CELERY_QUEUE_LENGTH)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = self._family()
+        family = _gauge(names.CELERY_QUEUE_LENGTH)
         try:
             with connect_plainly(self._settings) as valkey:
                 for queue in self._settings.celery_queues:
@@ -95,6 +180,7 @@ class QueueLengths(Collector):
         lengths: list[Any] = [valkey.llen(key + suffix) for suffix in _PRIORITIES]
         return sum(lengths)
 
-    def _family(self) -> GaugeMetricFamily:
-        name, meaning, labels = names.declare(names.CELERY_QUEUE_LENGTH)
-        return GaugeMetricFamily(name, meaning, labels=labels)
+
+def _gauge(name: str) -> GaugeMetricFamily:
+    name, meaning, labels = names.declare(name)
+    return GaugeMetricFamily(name, meaning, labels=labels)

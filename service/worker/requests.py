@@ -5,22 +5,25 @@ took its process down too often is ended instead, and its message has no effect 
 lease runs out and maintenance does the same.
 """
 
+import time
 from typing import Any
 
 import redis
 import structlog
 from billiard.exceptions import WorkerLostError
-from celery.exceptions import Reject
+from celery.exceptions import Reject, TimeLimitExceeded
 from celery.worker import state
 from celery.worker.request import Request
 
 from service.settings import Settings
+from service.store.celery_message import SENT_AT
 from service.store.recovery import take_from_dead_process
 from service.tasks.services import worker_name
 from service.worker.hard_limit import end_lost_in_background
 from service.worker.metrics import WorkerMetrics
 from service.worker.plain_client import connect_plainly
 from service.worker.pulse import Peak
+from service.worker.report import parse_report
 
 log = structlog.get_logger("pinnokio.worker")
 
@@ -36,7 +39,7 @@ def make_request_class(settings: Settings, metrics: WorkerMetrics, peak: Peak) -
             def on_success(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
                 is_failed, answer, runtime_s = failed__retval__runtime
                 if not is_failed:
-                    metrics.ended(self.name, self.queue, _status(answer), runtime_s)
+                    metrics.ended(self.name, self.queue, parse_report(answer), runtime_s)
                 return success(self, failed__retval__runtime, **kwargs)
 
             cls.on_success = on_success  # type: ignore[method-assign]
@@ -46,7 +49,7 @@ def make_request_class(settings: Settings, metrics: WorkerMetrics, peak: Peak) -
             return str(self.delivery_info.get("routing_key") or "")
 
         def on_accepted(self, pid: Any, time_accepted: Any) -> Any:
-            metrics.started(self.name, self.queue)
+            metrics.started(self.name, self.queue, _waited_s(self))
             answer = super().on_accepted(pid, time_accepted)
             peak.note(len(state.active_requests))
             return answer
@@ -54,7 +57,7 @@ def make_request_class(settings: Settings, metrics: WorkerMetrics, peak: Peak) -
         def on_timeout(self, soft: Any, timeout: Any) -> Any:
             # The soft limit ends the handler, and its task says how.
             if not soft:
-                metrics.failed(self.name, self.queue)
+                metrics.failed(self.name, self.queue, TimeLimitExceeded.__name__)
             return super().on_timeout(soft, timeout)
 
         def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
@@ -64,16 +67,31 @@ def make_request_class(settings: Settings, metrics: WorkerMetrics, peak: Peak) -
                 # A chore has no task.
                 if "task_id" in self.kwargs:
                     _take_back(settings, self.kwargs["task_id"], self.kwargs["run"])
-            elif not isinstance(fault, Reject):
-                metrics.failed(self.name, self.queue)
+            elif isinstance(fault, Reject):
+                metrics.rejected(self.name, self.queue)
+            else:
+                metrics.failed(self.name, self.queue, type(fault).__name__)
             return super().on_failure(exc_info, *args, **kwargs)
 
     return CountedRequest
 
 
-def _status(answer: Any) -> str | None:
-    """The child's answer comes as its `repr`."""
-    return answer.strip("'") if isinstance(answer, str) and answer.startswith("'") else None
+def _waited_s(request: Request) -> float | None:
+    """None: the message does not say when it was sent, or was handed out before."""
+    sent_at = request.request_dict.get(SENT_AT)
+    if not isinstance(sent_at, (int, float)) or request.delivery_info.get("redelivered"):
+        return None
+    return time.time() - sent_at
+
+
+def read_running() -> list[tuple[str, str]]:
+    """Names and queues of the tasks that children work at now; asked from a thread beside the event loop."""
+    while True:
+        try:
+            return [(request.name, request.queue) for request in list(state.active_requests)]
+        except RuntimeError:
+            # One was taken up while the set was copied.
+            continue
 
 
 def _take_back(settings: Settings, task_id: str, run: int) -> None:

@@ -29,7 +29,7 @@ def test_a_route_wins_over_the_default() -> None:
     assert queues.queue_of("document_analysis", {"document_analysis": "documents"}) == "documents"
 
 
-@pytest.mark.parametrize("chore", ["recovery", "quota_repair"])
+@pytest.mark.parametrize("chore", ["recovery", "quota_repair", "figures"])
 def test_beats_own_run_where_cleanup_does(chore: str) -> None:
     """A spec without a maintenance queue routes `cleanup` elsewhere; lost tasks must be found there too."""
     assert queues.queue_of(chore, {}) == "maintenance"

@@ -4,15 +4,13 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric as Family
 
 import service.metrics  # noqa: F401 - registers the API's figures
-from contract.metrics import DEPENDENCY_LATENCY, DEPENDENCY_UP, METRICS, Metric
+from contract.metrics import METRICS, Metric
 from controller.handlers.metrics import OperatorMetrics
+from service.api.shared_figures import MADE_AT_SCRAPE
 from service.settings import ValkeySettings
 from service.worker.metrics import WorkerMetrics
 from tests.docs.metrics import PAGE, build_page
 from tests.service.valkey_server import free_port, settings_for
-
-# Made at each scrape.
-NOT_REGISTERED = {DEPENDENCY_UP, DEPENDENCY_LATENCY}
 
 
 def test_the_page_is_of_today() -> None:
@@ -26,7 +24,7 @@ def test_names_are_unique() -> None:
 
 def test_the_api_registers_its_own() -> None:
     ours = {name: kind for name, kind in kinds_of(REGISTRY).items() if name.startswith("pinnokio_")}
-    assert ours.items() == {(each.name, each.kind) for each in of_part("api") if each.name not in NOT_REGISTERED}
+    assert ours.items() == {(each.name, each.kind) for each in of_part("api") if each.name not in MADE_AT_SCRAPE}
 
 
 def test_a_worker_registers_its_own() -> None:

@@ -9,11 +9,11 @@ from celery import Celery
 from contract.queues import celery_name
 from service.settings import Settings
 from service.store.broker import broker_configuration
-from service.store.celery_message import build_message
+from service.store.celery_message import SENT_AT, build_message
 from service.store.client import Valkey
 
 # Of each sender and of each message.
-OWN = {"origin", "argsrepr", "kwargsrepr", "reply_to", "delivery_tag"}
+OWN = {"origin", "argsrepr", "kwargsrepr", "reply_to", "delivery_tag", "sent_at"}
 ARGUMENTS = {"task_id": "doc_analysis_é", "run": 1_700_000_000_000_000}
 
 
@@ -25,7 +25,7 @@ async def test_it_is_what_celery_sends(settings: Settings, valkey: Valkey) -> No
             kwargs=ARGUMENTS,
             task_id="celery-1",
             queue="computation",
-            headers={"trace_id": "trace-7"},
+            headers={"trace_id": "trace-7", SENT_AT: 1_700_000_000.0},
         )
     messages: Any = await valkey.lrange(f"{settings.celery_key_prefix}computation", 0, -1)
     (sent,) = messages

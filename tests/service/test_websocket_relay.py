@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from contract import keys
+from contract.metrics import EVENT_RESYNCS, EVENTS_REPLAYED
 from service.domain.events import Event
 from service.settings import Settings
 from service.store import client
@@ -19,6 +20,7 @@ from service.store.client import VALKEY_FAULTS, Valkey
 from service.store.events import EventStore
 from tests.service.application import Api, behind_uvicorn
 from tests.service.conftest import MakeSettings
+from tests.service.metrics.samples import scrape
 from tests.service.valkey_server import RunningValkey, settings_for
 from tests.service.waiting import eventually
 
@@ -228,15 +230,23 @@ async def test_since_replays_what_was_missed_and_goes_on_without_a_gap(
 
 async def test_since_the_beginning_replays_all_there_is(server: Api, events: EventStore) -> None:
     await _publish(events, range(3))
+    before = (await scrape(server)).count(EVENTS_REPLAYED)
     async with connect(f"{server.websocket_url}?uid=u1&since=0") as socket:
         assert await read_numbers(socket, 3) == [0, 1, 2]
+
+    async def is_counted() -> bool:
+        return (await scrape(server)).count(EVENTS_REPLAYED) == before + 3
+
+    await eventually(is_counted)
 
 
 @pytest.mark.parametrize("since", ["1-0", "99999999999999-0", "nonsense"])
 async def test_a_gap_is_said(server: Api, valkey: Valkey, events: EventStore, since: str) -> None:
     await _publish(events, range(2))
+    before = (await scrape(server)).count(EVENT_RESYNCS)
     async with connect(f"{server.websocket_url}?uid=u1&since={since}") as socket:
         told = await read(socket)
+        assert (await scrape(server)).count(EVENT_RESYNCS) == before + 1
         assert (told["type"], told["payload"]) == ("resync_required", {"since": since})
         await subscribed(valkey)
         await events.publish(build_event(7))

@@ -195,7 +195,7 @@ async def test_a_busy_worker_leaves_the_next_message_in_its_queue(user: User) ->
 
 async def test_what_beat_schedules_is_run(user: User, worker: Worker) -> None:
     app = make_app(user.settings)
-    assert set(app.conf.beat_schedule) == {"cleanup", "health_check", "quota_repair", "recovery"}
+    assert set(app.conf.beat_schedule) == {"cleanup", "figures", "health_check", "quota_repair", "recovery"}
     for entry in app.conf.beat_schedule.values():
         # One that was not run before the next is due is dropped: nothing piles up while there is no worker.
         assert entry["options"] == {"queue": MAINTENANCE, "expires": entry["schedule"].total_seconds()}

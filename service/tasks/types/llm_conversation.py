@@ -14,6 +14,7 @@ from service.domain.conversation import (
     INITIALIZING,
     MAX_TOKENS,
     PROCESSING_RESPONSE,
+    LlmUse,
     Turn,
     build_delta,
     build_id,
@@ -22,6 +23,7 @@ from service.domain.conversation import (
     build_result,
     check_turn,
     choose_turns,
+    estimate_tokens,
     estimate_usage,
     task_id_of,
 )
@@ -65,11 +67,13 @@ def start_new(user_id: Id, company_id: Id, prompt: str, model: str = "gpt-4", te
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the model said. `tokens_used` None: the endpoint did not count."""
+    """What the model said. `tokens_used`, `completion_tokens` None: the endpoint did not count."""
 
     text: str
     tokens_used: int | None
+    completion_tokens: int | None
     finish_reason: str
+    first_text_s: float | None
 
 
 @task_type(
@@ -99,6 +103,7 @@ async def converse(context: TaskContext, arguments: Arguments) -> Result:
         raise TaskFailure(str(fault), logged=describe(fault)) from fault
     await context.step_done(*PROCESSING_RESPONSE)
     turn = _build_turn(request, arguments["prompt"], answer)
+    context.note_llm_use(_build_use(turn, answer))
     await patiently(lambda: store.add_turn(key, context.fence, turn))
     return build_result(answer.text, turn.tokens_used, is_estimate=turn.is_estimate, finish_reason=answer.finish_reason)
 
@@ -113,7 +118,7 @@ async def _ask(context: TaskContext, request: ChatRequest, conversation_id: str)
         async for piece in batches:
             await context.publish_passing(CONVERSATION_UPDATE, build_delta(conversation_id, piece, len(text)))
             text += piece
-    return _Answer(text, stream.tokens_used, stream.finish_reason or "")
+    return _Answer(text, stream.tokens_used, stream.completion_tokens, stream.finish_reason or "", stream.first_text_s)
 
 
 def _build_turn(request: ChatRequest, prompt: str, answer: _Answer) -> Turn:
@@ -127,3 +132,8 @@ def _build_turn(request: ChatRequest, prompt: str, answer: _Answer) -> Turn:
         tokens_used=estimate_usage(request.messages, answer.text) if counted is None else counted,
         is_estimate=counted is None,
     )
+
+
+def _build_use(turn: Turn, answer: _Answer) -> LlmUse:
+    completion = estimate_tokens(answer.text) if answer.completion_tokens is None else answer.completion_tokens
+    return LlmUse(turn.model, max(turn.tokens_used - completion, 0), completion, answer.first_text_s)

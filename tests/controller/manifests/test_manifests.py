@@ -210,7 +210,7 @@ def test_names_and_labels_of_the_longest_names_fit() -> None:
 @pytest.mark.parametrize(
     ("maintenance", "said"),
     [
-        pytest.param({"minReplicas": 0}, "cleanup,health_check,recovery,quota_repair", id="its workers sleep"),
+        pytest.param({"minReplicas": 0}, "cleanup,health_check,recovery,quota_repair,figures", id="its workers sleep"),
         pytest.param({"minReplicas": 1}, None, id="its workers are there"),
     ],
 )

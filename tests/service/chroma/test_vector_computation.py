@@ -69,7 +69,7 @@ async def compute(user: User, documents: list[Any], collection: str) -> dict[str
     try:
         result = await vector_embeddings.compute(run, {"documents": documents, "collection_name": collection})
     except TaskFailure as failure:
-        await run.fail(str(failure))
+        await run.fail(str(failure), type(failure).__name__)
         raise
     await run.complete(result)
     return result

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from contract.metrics import LISTENERS
 from service.store.client import Valkey
 from tests.firestore.emulator import FirestoreEmulator
 from tests.rtdb_standin.server import RtdbStandIn
 from tests.service.application import Api, behind_uvicorn
 from tests.service.conftest import MakeSettings
 from tests.service.listeners.conftest import SLOW_S, listening_to, open_tab, status_of, until_status
+from tests.service.metrics.samples import scrape
 from tests.service.waiting import eventually
 
 NOTIFICATION = {"read": False, "file_name": "a.pdf", "status": "error", "collection_id": "c1", "job_id": "j1"}
@@ -147,6 +149,8 @@ async def test_workflow(firestore: FirestoreEmulator, replica: Api) -> None:
         }  # fmt: skip
         health = (await replica.http.get("/healthz")).json()
         assert (health["listeners_count"], health["workflow_listeners_count"]) == (1, 1)
+        held = {labels["kind"]: count for labels, count in (await scrape(replica)).all(LISTENERS)}
+        assert held == {"user": 1, "workflow": 1, "chat": 0}
 
 
 async def test_workflow_can_be_turned_off(

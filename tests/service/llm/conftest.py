@@ -9,7 +9,7 @@ from service.settings import OpenAiSettings
 from tests.openai_server.server import API_KEY, OpenAiServer, openai_beside
 from tests.service.application import Api
 from tests.service.running_worker import User, Worker, running_worker
-from tests.service.valkey_server import RunningValkey
+from tests.service.valkey_server import RunningValkey, free_port
 
 Event = dict[str, Any]
 UPDATE = "llm.conversation_update"
@@ -37,8 +37,16 @@ def openai_settings(openai: OpenAiServer) -> OpenAiSettings:
 
 
 @pytest.fixture(scope="module")
+def metrics_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
 def worker(
-    shared_valkey: RunningValkey, openai_server: OpenAiServer, tmp_path_factory: pytest.TempPathFactory
+    shared_valkey: RunningValkey,
+    openai_server: OpenAiServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    metrics_port: int,
 ) -> Iterator[Worker]:
     """A worker process that serves conversations, and logs all that it may."""
     environ = {
@@ -46,6 +54,8 @@ def worker(
         "OPENAI_BASE_URL": openai_server.base_url,
         "OPENAI_API_KEY": API_KEY,
         "LLM_HISTORY_TOKENS": "200",
+        "LLM_PRICES": "priced=1000/2000",
+        "WORKER_METRICS_PORT": str(metrics_port),
     }
     with running_worker(shared_valkey, tmp_path_factory.mktemp("worker"), **environ) as running:
         yield running

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from contract import keys
+from contract.metrics import REGISTRY_DUAL_WRITE_ERRORS, REGISTRY_FALLBACKS
 from service.store.client import Valkey
 from service.store.unified import UnifiedRegistry
 from tests.service.application import Api, in_process
 from tests.service.conftest import MakeSettings
+from tests.service.metrics.samples import scrape
 
 LEGACY_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+\+00:00")
@@ -214,27 +216,26 @@ async def test_a_unified_failure_is_invisible_logged_and_counted(
         await valkey.set(keys.unified_user("u"), "no hash")
     else:
 
-        async def never(*_: Any) -> str:
+        async def never(*_: Any, **__: Any) -> str:
             await asyncio.sleep(30)
             return ""
 
         monkeypatch.setattr(UnifiedRegistry, "register", never)
-    before = _fallbacks((await api_on.http.get("/metrics")).text)
+    before = await scrape(api_on)
     data = await api_on.data("REGISTRY.register_user", "u", "s")
     assert data["session_id"] == "s"
     assert await hash_of(valkey, "registry:user:u") == data
-    assert _fallbacks((await api_on.http.get("/metrics")).text) == before + 1
+    after = await scrape(api_on)
+    error = "ResponseError" if fault == "wrong type" else "TimeoutError"
+    for name, labels in ((REGISTRY_FALLBACKS, {}), (REGISTRY_DUAL_WRITE_ERRORS, {"error": error})):
+        its = {"operation": "register_user", **labels}
+        assert after.count(name, **its) == before.count(name, **its) + 1
     (record,) = [record for record in caplog.records if "fallback" in str(record.msg)]
     assert record.levelno == logging.ERROR
     assert record.name == "registry_wrapper"
     assert isinstance(record.msg, dict)
     assert record.msg["event"] == "unified_registry_fallback"
     assert record.msg["operation"] == "register_user"
-
-
-def _fallbacks(metrics: str) -> float:
-    found = re.search(r'pinnokio_registry_fallbacks_total\{operation="register_user"\} ([\d.]+)', metrics)
-    return float(found[1]) if found else 0.0
 
 
 async def test_first_touch_makes_a_document_from_the_legacy_one(make_settings: MakeSettings) -> None:
