@@ -51,7 +51,7 @@ def run_command(settings: Settings, arguments: Sequence[str]) -> int:
         parts.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     # The answer goes to people: of the logs only what they must know.
-    set_up_logs("ERROR")
+    set_up_logs("ERROR", secrets=settings.secrets)
     try:
         return int(options.run(settings, options))
     except (RedisError, OSError) as fault:

@@ -1,12 +1,13 @@
 """Structured logs on stdout: JSON lines, upper-case levels, an event name and fields, one shape in every part.
 
 On a terminal the same lines are written for people (LOG_FORMAT says otherwise). The level can change while a process
-runs: `LogLevel` follows what the flag document says.
+runs: `LogLevel` follows what the flag document says. What must not stand in a line is `service.log_masks`'.
 """
 
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -14,13 +15,26 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from contract.flag import LOG_LEVELS
+from service.log_masks import Mask, build_trace
 
 log = structlog.get_logger("logs")
 
 # Two lines a task (received, succeeded): `task_started` and `task_ended` say it, with who and how.
 _CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
 # Below WARNING they write what goes over the wire: headers, prompts, documents.
-_WIRE: Final = ("openai", "httpx", "httpcore", "hpack", "urllib3", "requests", "aiohttp", "google", "grpc")
+_WIRE: Final = (
+    "openai",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "hpack",
+    "urllib3",
+    "requests",
+    "aiohttp",
+    "google",
+    "grpc",
+)
 
 
 def _upper_level(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -48,17 +62,27 @@ SHARED: list[Any] = [
 ]
 
 
-class _JsonFormatter(structlog.stdlib.ProcessorFormatter):
+class _MaskedFormatter(structlog.stdlib.ProcessorFormatter):
+    def __init__(self, mask: Mask, **options: Any) -> None:
+        super().__init__(**options)
+        self._mask = mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._mask(super().format(record))
+
+
+class _JsonFormatter(_MaskedFormatter):
     """Our own lines are ready when they come here; only those of other libraries go through the processors."""
 
     def format(self, record: logging.LogRecord) -> str:
         if hasattr(record, "_logger") and isinstance(record.msg, dict):
-            return _to_json(record.msg)
+            return self._mask(_to_json(record.msg))
         return super().format(record)
 
 
-def _build_json() -> logging.Formatter:
+def _build_json(mask: Mask) -> logging.Formatter:
     return _JsonFormatter(
+        mask,
         foreign_pre_chain=SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -67,11 +91,12 @@ def _build_json() -> logging.Formatter:
     )
 
 
-def _build_console() -> logging.Formatter:
+def _build_console(mask: Mask) -> logging.Formatter:
     """Colours only where a terminal shows them; a traceback as Python writes it, without the values of variables."""
     has_colors = sys.stdout.isatty()
     styles = structlog.dev.ConsoleRenderer.get_default_level_styles(has_colors)
-    return structlog.stdlib.ProcessorFormatter(
+    return _MaskedFormatter(
+        mask,
         foreign_pre_chain=SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -84,11 +109,13 @@ def _build_console() -> logging.Formatter:
     )
 
 
-def set_up_logs(level: str, log_format: str = "auto") -> None:
+def set_up_logs(level: str, log_format: str = "auto", secrets: Iterable[str] = ()) -> None:
     """Sends structlog and the standard library's loggers through one formatter. Safe to call again.
 
-    `log_format`: `json`, `console`, or `auto`: for people on a terminal, else JSON.
+    `log_format`: `json`, `console`, or `auto`: for people on a terminal, else JSON. `secrets`: what is masked wherever
+    it stands.
     """
+    mask = Mask(secrets)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -103,7 +130,7 @@ def set_up_logs(level: str, log_format: str = "auto") -> None:
     logging._srcfile = None
     handler = logging.StreamHandler(sys.stdout)
     is_for_people = log_format == "console" or (log_format == "auto" and sys.stdout.isatty())
-    handler.setFormatter(_build_console() if is_for_people else _build_json())
+    handler.setFormatter(_build_console(mask) if is_for_people else _build_json(mask))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     set_level(level)
@@ -124,6 +151,12 @@ def set_level(level: str) -> None:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "DEBUG" else quiet)
     for name in _WIRE:
         logging.getLogger(name).setLevel(quiet)
+
+
+def log_unexpected(logger: str, event: str, fault: BaseException, **fields: Any) -> None:
+    """An error that nobody foresaw, at work on what somebody sent: where it came from, and its text at DEBUG alone."""
+    with_texts = logging.getLogger(logger).isEnabledFor(logging.DEBUG)
+    structlog.get_logger(logger).error(event, exception=build_trace(fault, with_texts=with_texts), **fields)
 
 
 class LogLevel:

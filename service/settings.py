@@ -128,6 +128,8 @@ class Settings:
     beat_schedule_file: str
     beat_runs: tuple[str, ...]
     pod_name: str
+    # Values of all variables that contract.env calls secret: no log line may hold one.
+    secrets: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -185,6 +187,9 @@ class Settings:
             beat_schedule_file=read.text("BEAT_SCHEDULE_FILE"),
             beat_runs=read.names("BEAT_RUNS"),
             pod_name=read.optional("POD_NAME") or "local",
+            secrets=tuple(
+                value for each in BY_NAME.values() if each.secret and (value := read.optional(each.name)) is not None
+            ),
         )
 
 

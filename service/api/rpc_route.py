@@ -25,6 +25,7 @@ from service.api.body import BodyRefused, read_body
 from service.api.envelope import BodyUnreadable, ShapeMismatch, parse_request
 from service.api.tracing import HEADER, choose_trace
 from service.domain.errors import InvalidApiVersion, InvalidArguments, MethodNotFound, ServiceError
+from service.logs import log_unexpected
 from service.rpc.binding import BoundCall
 from service.rpc.errors import build_error, is_refusal
 from service.rpc.router import Call, Dispatcher, current_call
@@ -94,7 +95,7 @@ class RpcRoute:
             error = build_error(fault)
             code = error.code
             if code == rpc.INTERNAL:
-                log.exception("rpc_failed", method=request.method[:MAX_NAME_CHARS])
+                log_unexpected("rpc", "rpc_failed", fault, method=request.method[:MAX_NAME_CHARS])
             response = answers.failure(error)
         self._measure(request.method, code, time.perf_counter() - started)
         return response

@@ -94,7 +94,7 @@ def run_api(settings: Settings) -> int:
     from service.api.app import create_app
     from service.logs import set_up_logs
 
-    set_up_logs(settings.log_level, settings.log_format)
+    set_up_logs(settings.log_level, settings.log_format, settings.secrets)
     # uvicorn raises the signal again once it has shut down; ending when told to is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -16,12 +16,14 @@ ServiceError
 class ServiceError(Exception):
     """Base of all errors that a caller may see; its text is for the caller and holds no secret.
 
-    `retry_after_ms` None: not known when a retry can succeed.
+    `retry_after_ms` None: not known when a retry can succeed. `logged`: what the log says instead, where the text may
+    quote what the caller sent.
     """
 
-    def __init__(self, message: str, *, retry_after_ms: int | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_ms: int | None = None, logged: str | None = None) -> None:
         super().__init__(message)
         self.retry_after_ms = retry_after_ms
+        self.logged = logged or message
 
 
 class InvalidApiVersion(ServiceError):

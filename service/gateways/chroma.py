@@ -245,9 +245,11 @@ def _fault(status: int, answer: bytes) -> DependencyRefused | DependencyUnavaila
         message = msgspec.json.decode(answer, type=_Fault).message[:_MAX_MESSAGE_CHARS]
     except msgspec.DecodeError:
         message = f"HTTP status {status}"
+    # Its own words may quote what it was sent.
+    logged = f"Chroma answered with status {status}"
     if status == 429 or status >= 500:
-        return DependencyUnavailable(f"Chroma cannot serve this now: {message}")
-    return DependencyRefused(f"Chroma refused: {message}")
+        return DependencyUnavailable(f"Chroma cannot serve this now: {message}", logged=logged)
+    return DependencyRefused(f"Chroma refused: {message}", logged=logged)
 
 
 def _present(answer: T | None) -> T:

@@ -6,7 +6,6 @@ Retries are made here and nowhere else, by the client itself: after a refused co
 
 import asyncio
 import importlib
-import logging
 from typing import TYPE_CHECKING, Final
 
 from service.domain.errors import DependencyRefused, DependencyUnavailable, ServiceError
@@ -79,8 +78,6 @@ class OpenAi:
     def _open(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI, Timeout
 
-        # One line a request would bury the rest.
-        logging.getLogger("httpx2").setLevel(logging.WARNING)
         return AsyncOpenAI(
             # An endpoint of one's own may take no key; the client insists on one.
             api_key=self._settings.api_key or "none",
@@ -107,11 +104,13 @@ def _status_fault(status: int, message: str) -> ServiceError:
     if status in (401, 403):
         # Its own text shows parts of the key.
         return DependencyRefused("the OpenAI endpoint refuses the key (OPENAI_API_KEY)")
+    # An endpoint's own words may quote what it was sent.
+    logged = f"the OpenAI endpoint answered with status {status}"
     if status == 429:
-        return DependencyUnavailable(f"the OpenAI endpoint is over its limit: {message}")
+        return DependencyUnavailable(f"the OpenAI endpoint is over its limit: {message}", logged=logged)
     if status >= 500 or status in (408, 409):
-        return DependencyUnavailable(f"the OpenAI endpoint cannot serve this now: {message}")
-    return DependencyRefused(f"the OpenAI endpoint refused: {message}")
+        return DependencyUnavailable(f"the OpenAI endpoint cannot serve this now: {message}", logged=logged)
+    return DependencyRefused(f"the OpenAI endpoint refused: {message}", logged=logged)
 
 
 def _import() -> None:

@@ -155,7 +155,7 @@ async def _answer(collection_name: str, work: Awaitable[dict[str, Any]]) -> dict
     try:
         found = await work
     except (DependencyUnavailable, DependencyRefused) as fault:
-        log.warning("chroma_vector_failed", collection_name=collection_name, error=str(fault))
+        log.warning("chroma_vector_failed", collection_name=collection_name, error=fault.logged)
         return {"success": False, "error": str(fault), "collection_name": collection_name}
     except QuotaExceeded as fault:
         log.warning("chroma_vector_over_quota", collection_name=collection_name, error=str(fault))

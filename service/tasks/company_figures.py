@@ -97,10 +97,10 @@ async def _read_collections(context: TaskContext, company: Mapping[str, Any]) ->
             try:
                 figures = await _read_collection(context.services, name)
             except DependencyRefused as fault:
-                log.warning("collection_not_counted", collection_name=name, error=str(fault))
+                log.warning("collection_not_counted", collection_name=name, error=fault.logged)
             except DependencyUnavailable as fault:
                 # Asking for each of the others would only take its time-out.
-                log.warning("collection_not_counted", collection_name=name, error=str(fault))
+                log.warning("collection_not_counted", collection_name=name, error=fault.logged)
                 is_away = True
         found.append(figures)
     return tuple(found)

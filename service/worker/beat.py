@@ -17,7 +17,7 @@ from service.worker.pulse import touch
 
 def run_beat(settings: Settings) -> int:
     """Enqueues until it is told to stop; the answer is the process's exit code."""
-    set_up_logs(settings.log_level, settings.log_format)
+    set_up_logs(settings.log_level, settings.log_format, settings.secrets)
     touch(settings.heartbeat_file)
     signals.setup_logging.connect(lambda **_: None, weak=False)
     signals.before_task_publish.connect(_note_sending, weak=False)

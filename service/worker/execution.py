@@ -21,6 +21,7 @@ from service.domain.errors import QuotaExceeded
 from service.domain.events import Event
 from service.domain.progress import Report, estimate_completion
 from service.domain.tasks import PROCESSING, STARTED, TaskEntry
+from service.logs import log_unexpected
 from service.store.client import VALKEY_FAULTS
 from service.store.payloads import parse as parse_payload
 from service.store.storage import Reservation, task_holder
@@ -122,7 +123,7 @@ async def _work(run: "Run", arguments: Arguments | None, bridge: Bridge) -> None
     except MemoryError:
         await run.fail(OUT_OF_MEMORY, MemoryError.__name__)
     except Exception as fault:
-        log.exception("task_failed_unexpectedly")
+        log_unexpected("pinnokio.worker", "task_failed_unexpectedly", fault)
         await run.fail(UNEXPECTED, type(fault).__name__)
     else:
         await run.complete(result)

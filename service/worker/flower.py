@@ -26,7 +26,7 @@ def run_flower(settings: Settings) -> NoReturn:
     user, colon, password = login.partition(":")
     if login != DISABLED and not (user and colon and password):
         raise SettingsError(f"{PASSWORD} takes user:password, or {DISABLED}; Flower is not served without either")
-    set_up_logs(settings.log_level, settings.log_format)
+    set_up_logs(settings.log_level, settings.log_format, settings.secrets)
     if login == DISABLED:
         del os.environ[PASSWORD]
         # Flower's own switch: its API, which can end tasks, asks for a login that is then not there.

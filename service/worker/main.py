@@ -22,7 +22,7 @@ from service.worker.transport import use_own_transport
 
 def run_worker(settings: Settings) -> int:
     """Consumes until it is told to stop; the answer is the process's exit code."""
-    set_up_logs(settings.log_level, settings.log_format)
+    set_up_logs(settings.log_level, settings.log_format, settings.secrets)
     touch(settings.heartbeat_file)
     use_own_transport()
     app = make_app(settings)

@@ -29,7 +29,7 @@ def api_process(valkey: RunningValkey, log: Path | None = None, **environ: str) 
         **environ,
     }
     with (log or Path(os.devnull)).open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "service"], env=own, stdout=output)
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=own, stdout=output, stderr=subprocess.STDOUT)
     base_url = f"http://127.0.0.1:{port}"
     try:
         _until_it_answers(base_url, process)

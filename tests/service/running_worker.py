@@ -140,7 +140,7 @@ class User:
         events = []
         while True:
             event = await self.next_event(timeout_s)
-            if event["payload"]["task_id"] == task_id:
+            if event["payload"].get("task_id") == task_id:
                 events.append(event)
                 if event["payload"]["status"] in ("completed", "failed", "cancelled"):
                     return events

@@ -65,7 +65,7 @@ async def fail(context: TaskContext, arguments: Arguments) -> Result:
     """Fails as it is told."""
     if arguments.get("clearly"):
         raise TaskFailure("the input is wrong: send another")
-    raise KeyError("a bug")
+    raise KeyError(arguments.get("quoting", "a bug"))
 
 
 @task_type("test_request", quotas=(MAX_TASKS_PER_USER, MAX_LLM_REQUESTS_PER_HOUR))

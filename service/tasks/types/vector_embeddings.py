@@ -69,9 +69,7 @@ async def compute(context: TaskContext, arguments: Arguments) -> Result:
     try:
         return await computation.run()
     except (DependencyUnavailable, DependencyRefused, TaskFailure) as fault:
-        # The endpoint's words may quote a text.
-        logged = "the OpenAI endpoint refuses the texts" if isinstance(fault, TextsRefused) else None
-        raise TaskFailure(computation.explain(fault), logged=logged) from fault
+        raise TaskFailure(computation.explain(fault), logged=fault.logged) from fault
 
 
 class _Computation:

@@ -54,7 +54,7 @@ async def _look_at(services: Services, check: Check) -> bool:
         async with asyncio.timeout(MEASURE_LIMIT_S):
             sizes, is_right = await collections.measure(check.company_id, check.collection_name, READ_S)
     except (ServiceError, TimeoutError) as fault:
-        error = str(fault) or "it takes too long"
+        error = fault.logged if isinstance(fault, ServiceError) else "it takes too long"
         log.warning("storage_not_measured", collection_name=check.collection_name, error=error)
         return False
     if is_right:

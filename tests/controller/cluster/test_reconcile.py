@@ -1,5 +1,6 @@
 """What one sees of the operator on a real cluster: objects made, drift put right, nothing left, nothing in vain."""
 
+import base64
 import itertools
 import json
 import signal
@@ -113,6 +114,15 @@ def test_a_killed_operator_goes_on_where_it_was(served: Namespace, operator: Ope
     operator.start()
     wait_for(lambda: served.get("deployment", f"{served.service}-api"), lambda seen: seen is not None, 60)
     assert _secret(served) == token
+
+
+def test_the_operator_logs_none_of_its_secrets(served: Namespace, operator: Operator) -> None:
+    encoded = _secret(served)
+    log = operator.log.read_text()
+    assert log
+    for value in encoded.values():
+        assert value not in log
+        assert base64.b64decode(value).decode() not in log
 
 
 def test_a_queue_taken_out_of_the_spec_stays_while_nobody_can_say_that_it_is_empty(served: Namespace) -> None:
