@@ -5,6 +5,7 @@ from typing import Final
 
 OF: Final = 'namespace="accounting",service="sample"'
 OF_QUEUE: Final = f'{OF},queue="computation"'
+OF_COMPANY: Final = 'company="acme",quota="max_llm_requests_per_hour"'
 SERVICE_LABELS: Final = {"namespace": "accounting", "service": "sample"}
 QUEUE_LABELS: Final = {**SERVICE_LABELS, "queue": "computation"}
 
@@ -27,6 +28,19 @@ HEALTHY: Final[Series] = {
     f'celery_worker_up{{{OF_QUEUE},hostname="b"}}': "1x120",
     f'pinnokio_registry_fallbacks_total{{{OF},operation="register_user"}}': "0x50 1x69",
     f'pinnokio_quota_refusals_total{{{OF},quota="max_tasks_per_user"}}': "0x120",
+    # Several pods tell the same; the companies that are not named are no alert together.
+    f'pinnokio_quota_used{{{OF},pod="a",{OF_COMPANY}}}': "800x120",
+    f'pinnokio_quota_used{{{OF},pod="b",{OF_COMPANY}}}': "800x120",
+    f'pinnokio_quota_limit{{{OF},pod="a",{OF_COMPANY}}}': "1000x120",
+    f'pinnokio_quota_limit{{{OF},pod="b",{OF_COMPANY}}}': "1000x120",
+    f'pinnokio_quota_used{{{OF},pod="a",company="other",quota="storage_limit_mb"}}': "6000x120",
+    f'pinnokio_quota_limit{{{OF},pod="a",company="other",quota="storage_limit_mb"}}': "5000x120",
+    # Found once, and gone an hour ago.
+    f'pinnokio_registry_drifted_users{{{OF},pod="a"}}': "0x20 1x5 0x93",
+    f'pinnokio_valkey_memory_used_bytes{{{OF},pod="a"}}': "850x120",
+    f'pinnokio_valkey_memory_max_bytes{{{OF},pod="a"}}': "1000x120",
+    f'pinnokio_queue_oldest_seconds{{{OF_QUEUE},pod="a"}}': "500x120",
+    f'pinnokio_tasks_stuck{{{OF},pod="a"}}': "0x100 2x2 0x16",
     f"pinnokio_events_dropped_total{{{OF}}}": "0+1x120",
     # One pod of two had lost Valkey for a while.
     f'pinnokio_dependency_up{{{OF},pod="a",dependency="redis"}}': "1x50 0x20 1x48",
@@ -79,6 +93,14 @@ CASES: Final = (
         {**SERVICE_LABELS, "name": "pinnokio.document_analysis"},
     ),
     Case("PinnokioRegistryFallback", "warning", {_key("pinnokio_registry_fallbacks_total"): "0+1x120"}),
+    # One of some minutes' samples had a user who drifted.
+    Case("PinnokioRegistryDrift", "warning", {_key("pinnokio_registry_drifted_users"): "0x80 1x1 0x37"}),
+    Case(
+        "PinnokioQuotaNearlyUsed",
+        "info",
+        {series: "950x120" for series in HEALTHY if series.startswith("pinnokio_quota_used") and "acme" in series},
+        {**SERVICE_LABELS, "company": "acme", "quota": "max_llm_requests_per_hour"},
+    ),
     Case(
         "PinnokioQuotaUsedUp",
         "info",
@@ -97,6 +119,9 @@ CASES: Final = (
         {_FIRESTORE: "1x110 0x9"},
         {**SERVICE_LABELS, "dependency": "firestore"},
     ),
+    Case("PinnokioValkeyMemoryNearlyFull", "critical", {_key("pinnokio_valkey_memory_used_bytes"): "950x120"}),
+    Case("PinnokioQueueWaitsLong", "warning", {_key("pinnokio_queue_oldest_seconds"): "0+20x120"}, QUEUE_LABELS),
+    Case("PinnokioTasksStuck", "warning", {_key("pinnokio_tasks_stuck"): "0x100 3x19"}),
     Case(
         "PinnokioQueueNotDraining",
         "critical",

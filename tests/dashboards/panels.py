@@ -53,6 +53,14 @@ def _quantile(quantile: float, metric: str, by: str = "", more: str = "") -> str
     return f"histogram_quantile({quantile}, sum by ({labels}) ({_rate(f'{metric}_bucket', more)}))"
 
 
+def _of_all(metric: str, by: str = "", more: str = "") -> str:
+    """What each API pod tells alike of the whole service: of one pod each, then summed over services, or by labels."""
+    own = f", {by}" if by else ""
+    selector = f"{{$selector{',' + more if more else ''}}}"
+    told_once = f"max by (namespace, service{own}) ({metric}{selector})"
+    return f"sum by ({by}) ({told_once})" if by else f"sum({told_once})"
+
+
 def _by_cohort(more: str) -> str:
     return f"sum by (cohort) ({_rate(names.RPC_REQUESTS, more)})"
 
@@ -63,6 +71,8 @@ def _share(part: str, whole: str) -> str:
 
 _DELIVERY: Final = names.EVENT_DELIVERY
 _RECONCILE: Final = names.OPERATOR_RECONCILE_DURATION
+_USED: Final = _of_all(names.QUOTA_USED, "company, quota")
+_LIMIT: Final = _of_all(names.QUOTA_LIMIT, "company, quota")
 _COHORTS: Final = f'cohort=~"{names.COHORT_ON}|{names.COHORT_OFF}"'
 
 OVERVIEW: Final = Dashboard(
@@ -104,6 +114,13 @@ OVERVIEW: Final = Dashboard(
             unit="s",
         ),
         _panel(
+            "Sockets that came back",
+            (f"sum({_rate(names.EVENTS_REPLAYED)})", "events sent again"),
+            (f"sum({_rate(names.EVENT_RESYNCS)})", "too late: told to resync"),
+            unit="cps",
+        ),
+        _panel("Listeners of Firebase", (f"sum by (kind) ({names.LISTENERS}{{$selector}})", "{{kind}}")),
+        _panel(
             "Dependencies that answer",
             (f"max by (dependency) ({names.DEPENDENCY_UP}{{$selector}})", "{{dependency}}"),
         ),
@@ -111,6 +128,17 @@ OVERVIEW: Final = Dashboard(
             "How soon they answer",
             (f"max by (dependency) ({names.DEPENDENCY_LATENCY}{{$selector}})", "{{dependency}}"),
             unit="s",
+        ),
+        _panel(
+            "Valkey's memory",
+            (_of_all(names.VALKEY_MEMORY_USED), "used"),
+            (_of_all(names.VALKEY_MEMORY_MAX), "limit"),
+            unit="bytes",
+        ),
+        _panel(
+            "Valkey's connections, and keys that it dropped",
+            (_of_all(names.VALKEY_CLIENTS), "connections"),
+            (f"sum(max by (namespace, service) (increase({names.VALKEY_EVICTED}{{$selector}}[$window])))", "dropped"),
         ),
     ),
 )
@@ -123,6 +151,10 @@ REGISTRY: Final = Dashboard(
         _panel("Step of the rollout", f"max({names.OPERATOR_ROLLOUT_STEP}{{$selector}})", kind="stat"),
         _panel("Pods that serve by it", f"max({names.OPERATOR_FLAG_ACKNOWLEDGED}{{$selector}})", kind="stat"),
         _panel("Revision in the pods", (f"{names.FLAG_REVISION}{{$selector}}", "{{pod}}"), kind="stat"),
+        _panel("Sessions", _of_all(names.REGISTRY_SESSIONS), kind="stat"),
+        _panel("Users", (_of_all(names.REGISTRY_USERS, "registry"), "{{registry}}"), kind="stat"),
+        _panel("Users who drifted, of a sample", _of_all(names.REGISTRY_DRIFTED), kind="stat"),
+        _panel("Users who were compared", _of_all(names.REGISTRY_COMPARED), kind="stat"),
         _panel("Phase", (f"max by (phase) ({names.OPERATOR_ROLLOUT_PHASE}{{$selector}})", "{{phase}}")),
         _panel("Decisions", (f"sum by (cohort) ({_rate(names.FLAG_DECISIONS)})", "{{cohort}}"), unit="cps"),
         _panel(
@@ -148,12 +180,20 @@ REGISTRY: Final = Dashboard(
             (f"sum by (operation) ({_rate(names.REGISTRY_FALLBACKS)})", "{{operation}}"),
             unit="cps",
         ),
+        _panel(
+            "What they failed at",
+            (f"sum by (error) ({_rate(names.REGISTRY_DUAL_WRITE_ERRORS)})", "{{error}}"),
+            unit="cps",
+        ),
+        _panel("Drift by kind", (_of_all(names.REGISTRY_DRIFTS, "kind"), "{{kind}}")),
+        _panel("Active users by company", (_of_all(names.REGISTRY_ACTIVE_USERS, "company"), "{{company}}")),
+        _panel("Age of these figures", f"max({names.FIGURES_AGE}{{$selector}})", unit="s"),
     ),
 )
 
 TASKS: Final = Dashboard(
     "pinnokio-tasks",
-    "Pinnokio / Tasks, queues and quotas",
+    "Pinnokio / Tasks, queues, LLM and quotas",
     (
         _panel("Workers", f"count({names.CELERY_WORKER_UP}{{$selector}} == 1)", kind="stat"),
         _panel("Tasks that wait", f"sum({names.OPERATOR_QUEUE_WAITING}{{$selector}})", kind="stat"),
@@ -165,14 +205,34 @@ TASKS: Final = Dashboard(
             unit="percentunit",
             kind="stat",
         ),
+        _panel("Tasks that nobody looks after", _of_all(names.TASKS_STUCK), kind="stat"),
+        _panel("Oldest message that waits", f"max({names.QUEUE_OLDEST}{{$selector}})", unit="s", kind="stat"),
+        _panel("Tokens a minute", f"60 * sum({_rate(names.LLM_TOKENS)})", kind="stat"),
+        _panel("Cost a day at this rate", f"86400 * sum({_rate(names.LLM_COST)})", kind="stat"),
         _panel("Started, by type", (f"sum by (task_type) ({_rate(names.TASKS_STARTED)})", "{{task_type}}"), unit="cps"),
         _panel("Completed, by type", (f"sum by (name) ({_rate(names.CELERY_TASK_SUCCEEDED)})", "{{name}}"), unit="cps"),
-        _panel("Failed, by type", (f"sum by (name) ({_rate(names.CELERY_TASK_FAILED)})", "{{name}}"), unit="cps"),
+        _panel("Running, by type", (f"sum by (name) ({names.TASKS_RUNNING}{{$selector}})", "{{name}}")),
+        _panel(
+            "Failed, by type and what ended them",
+            (f"sum by (name, exception) ({_rate(names.CELERY_TASK_FAILED)})", "{{name}} {{exception}}"),
+            unit="cps",
+        ),
         _panel(
             "Processes that died, by type",
             (f"sum by (name) ({_rate(names.CELERY_TASK_RETRIED)})", "{{name}}"),
             unit="cps",
         ),
+        _panel(
+            "Taken up again, without effect, given back, cancelled",
+            (f"sum by (effect) ({_rate(names.TASK_REDELIVERIES)})", "redelivered: {{effect}}"),
+            (f"sum({_rate(names.CELERY_TASK_REJECTED)})", "given back"),
+            (f"sum({_rate(names.CELERY_TASK_REVOKED)})", "cancelled"),
+            unit="cps",
+        ),
+        _panel(
+            "Waiting by queue, p95", (_quantile(0.95, names.TASK_WAITING, "queue_name"), "{{queue_name}}"), unit="s"
+        ),
+        _panel("Oldest message by queue", (_of_all(names.QUEUE_OLDEST, "queue"), "{{queue}}"), unit="s"),
         _panel("Duration by type, p95", (_quantile(0.95, names.CELERY_TASK_RUNTIME, "name"), "{{name}}"), unit="s"),
         _panel(
             "Waiting, by queue",
@@ -184,6 +244,22 @@ TASKS: Final = Dashboard(
         ),
         _panel(
             "Starts refused by a quota", (f"sum by (quota) ({_rate(names.QUOTA_REFUSALS)})", "{{quota}}"), unit="cps"
+        ),
+        _panel(
+            "Quotas nearest to their limits",
+            (f"topk(10, {_USED} / {_LIMIT})", "{{company}} {{quota}}"),
+            unit="percentunit",
+        ),
+        _panel(
+            "Tokens by model",
+            (f"sum by (model, kind) ({_rate(names.LLM_TOKENS)})", "{{model}} {{kind}}"),
+            unit="cps",
+        ),
+        _panel("Cost by model", (f"sum by (model) (3600 * {_rate(names.LLM_COST)})", "{{model}} an hour")),
+        _panel(
+            "From asking a model to its first text, p95",
+            (_quantile(0.95, names.LLM_FIRST_TOKEN, "model"), "{{model}}"),
+            unit="s",
         ),
     ),
 )
