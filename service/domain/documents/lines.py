@@ -63,7 +63,8 @@ _TABLE = re.compile(
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the text; `role` and `block` where it stands in a party's block (the heading's rest is its first)."""
+    """A line of the text; `index`: its place among all lines; `role` and `block` where it stands in a party's block
+    (the heading's rest is its first)."""
 
     text: str
     index: int
@@ -160,4 +161,5 @@ def _assign_blocks(lines: list[Line]) -> list[Line]:
         assigned.append(replace(line, role=role, block=block) if left else line)
         # A place of delivery ends with its town; below it another, unheaded address may begin.
         left = 0 if role == "other" and _TOWN.match(line.text.strip()) else max(0, left - 1)
-    return assigned
+    # Rows of two cells have become two lines each.
+    return [replace(line, index=index) for index, line in enumerate(assigned)]

@@ -22,7 +22,9 @@ from service.domain.transformation.model import (
     Source,
     Target,
     TransformationError,
+    check_shape,
     check_size,
+    first_repeated,
 )
 from service.domain.transformation.notations import DATE_ORDERS, LOCALES
 
@@ -76,8 +78,8 @@ def _check_fields(source: object) -> tuple[Format, Mapping[str, Any], Mapping[st
     return chosen, fields, _options("source", fields, _SOURCE_OPTIONS[chosen])
 
 
-def parse_target(target: object) -> Target:
-    """Check `target`. Raises TransformationError `invalid_input`."""
+def parse_target(target: object, limits: Limits = DEFAULT_LIMITS) -> Target:
+    """Check `target`. Raises TransformationError: `invalid_input`, `too_large`."""
     fields = _mapping("target", target, _TARGET_KEYS)
     chosen = _format("target", fields)
     options = _options("target", fields, _TARGET_OPTIONS[chosen])
@@ -86,11 +88,12 @@ def parse_target(target: object) -> Target:
         return Target(chosen, None, options)
     if not isinstance(columns, list) or not columns:
         raise _invalid('target.columns is a list such as [{"from": "Betrag", "to": "amount", "type": "decimal"}].')
+    # Before anything is done for each: this runs while a call waits.
+    check_shape(0, len(columns), limits)
     specs = tuple(_column(position, column) for position, column in enumerate(columns, 1))
-    names = [spec.name for spec in specs]
-    for name in names:
-        if names.count(name) > 1:
-            raise _invalid(f"target.columns names {name!r} twice.")
+    twice = first_repeated(spec.name for spec in specs)
+    if twice is not None:
+        raise _invalid(f"target.columns names {twice!r} twice.")
     return Target(chosen, specs, options)
 
 

@@ -22,6 +22,7 @@ from service.domain.transformation.model import (
     TransformationError,
     Written,
     check_shape,
+    first_repeated,
 )
 from service.domain.transformation.values import BadValue, shown
 
@@ -102,8 +103,7 @@ def _object_of_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Python keeps the last of two values of one key; that would lose the first in silence."""
     result = dict(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = first_repeated(key for key, _ in pairs)
         raise ValueError(f"an object holds the key {shown(twice)} twice")
     return result
 

@@ -9,7 +9,7 @@ What is wrong with one row only is a Problem of that row: the rest is transforme
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -142,6 +142,16 @@ def check_shape(row_count: int, column_count: int, limits: Limits) -> None:
         raise TransformationError("too_large", f"There are more than {limits.columns} columns.")
     if row_count * column_count > limits.cells:
         raise TransformationError("too_large", f"There are more than {limits.cells:,} cells: send them in parts.")
+
+
+def first_repeated(names: Iterable[str]) -> str | None:
+    """The first name that is there already; None where each is there once."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def name_columns(header: Sequence[str]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:

@@ -41,7 +41,7 @@ def transformation_steps(source: object, target: object, limits: Limits = DEFAUL
     problems: [{code, message, column}]}], findings: [{code, severity, message}]}`.
     rows_read = rows_written + rows_rejected + blank_rows.
     """
-    given, wanted = parse_source(source, limits), parse_target(target)
+    given, wanted = parse_source(source, limits), parse_target(target, limits)
     table = _read(given, limits)
     yield STEPS[0]
     mapped = map_table(table, wanted.columns, given.options, limits)

@@ -51,6 +51,8 @@ _CELL_CHARS: Final = 32_767
 _EXACT_DIGITS: Final = 15
 # Earlier days are counted wrongly by Excel (1900 is no leap year).
 _FIRST_DAY: Final = date(1900, 3, 1)
+# Empty cells that a row names before its end are made too, ten for each that may count.
+_MADE_CELLS_EACH: Final = 10
 _FORMULA: Final = re.compile(rb"<(?:\w+:)?f[ >/]")
 _BROKEN: Final = (
     zipfile.BadZipFile,
@@ -167,7 +169,12 @@ def _read_sheet(
         # A file may claim any size, and openpyxl would fill it with empty cells.
         sheet.reset_dimensions()
         records = []
+        made = 0
         for number, row in enumerate(sheet.iter_rows(), 1):
+            made += len(row)
+            if made > limits.cells * _MADE_CELLS_EACH:
+                message = "The sheet has too many empty cells: delete the empty columns at its right."
+                raise TransformationError("too_large", message)
             cells = [(_read_value(cell), cell.data_type) for cell in row]
             while cells and cells[-1][0] is None:
                 cells.pop()

@@ -27,6 +27,12 @@ def test_letters_in_plain_text(name: str) -> None:
     assert set(values) == set(FIELD_NAMES)
 
 
+def test_a_number_below_its_label_after_addresses_side_by_side() -> None:
+    addresses = "Bill to:    Ship to:\nAlpha Ltd    Beta Ltd\nHigh Street 1    Low Road 2\nLondon    Leeds\n"
+    text = f"Gamma Supplies Ltd\n{addresses}\nInvoice number\nA-778899\n\nTotal: GBP 120.00\n"
+    assert read_values({"content": text})["invoice_number"] == "A-778899"
+
+
 def test_html_tables_keep_their_rows() -> None:
     sums = {"Total HT": "100,00&nbsp;€", "TVA 20 %": "20,00&nbsp;€", "Total TTC": "120,00&nbsp;€"}
     rows = "".join(f"<tr><td>{label}</td><td>{value}</td></tr>" for label, value in sums.items())

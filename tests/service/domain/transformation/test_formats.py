@@ -265,6 +265,14 @@ def test_entities_are_not_expanded() -> None:
     assert refused(bytes_source(data, "xlsx"))[0] == "broken"
 
 
+def test_rows_of_empty_cells_are_bounded() -> None:
+    rows = "".join(f'<row r="{number}"><c r="XFD{number}"/></row>' for number in range(1, 11))
+    xml = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{rows}</sheetData></worksheet>'
+    data = replaced(workbook([["a"], [1]]), "xl/worksheets/sheet1.xml", xml.encode())
+    code, message = refused(bytes_source(data, "xlsx"), limits=Limits(cells=10_000))
+    assert (code, "empty columns" in message) == ("too_large", True), message
+
+
 @pytest.mark.parametrize(("cell", "words"), [("A1048576", "rows"), ("XFD2", "columns")])
 def test_a_cell_far_away_costs_nothing(cell: str, words: str) -> None:
     number = cell.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")

@@ -113,6 +113,12 @@ def test_too_much(text: str, limits: Limits, words: str) -> None:
     assert (code, words in message) == ("too_large", True), message
 
 
+def test_a_target_of_too_many_columns_is_refused_before_they_are_looked_at() -> None:
+    columns = [{"from": "a"}, *({"type": "money"} for _ in range(500))]
+    code, message = refused(csv_source("a\n1\n"), {"format": "csv", "columns": columns})
+    assert (code, "more than 500 columns" in message) == ("too_large", True), message
+
+
 @pytest.mark.parametrize("content", ["", " \n"])
 def test_nothing(content: str) -> None:
     assert refused({"content": content, "format": "csv"})[0] == "empty"
