@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.model import Cluster
 from tests.e2e import release
 from tests.e2e.images import Images
+from tests.missing import end_test_without
 
 NAME = "sample"
 
@@ -23,6 +24,12 @@ class Release:
 
     def kubectl(self, *args: str) -> str:
         return self.cluster.kubectl("--namespace", self.namespace, *args)
+
+    def service_address(self, component: str) -> str:
+        """Where the component's Service is reached from this machine; ends the test where it is not."""
+        if self.cluster.provider_name != "source":
+            end_test_without("a cluster from source, whose Service addresses this machine reaches")
+        return self.kubectl("get", "service", f"{self.name}-{component}", "-o", "jsonpath={.spec.clusterIP}")
 
 
 @pytest.fixture(scope="package")

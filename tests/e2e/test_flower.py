@@ -14,12 +14,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 
 
 def test_flower_comes_with_a_login_and_restarts_nothing(released: Release) -> None:
-    if released.cluster.provider_name != "source":
-        pytest.skip("only a cluster built from source has Service addresses that this machine reaches")
     before = _pods(released)
     _change(released, {"flower": {"enabled": True}})
-    address = released.kubectl("get", "service", f"{released.name}-flower", "-o", "jsonpath={.spec.clusterIP}")
-    url = f"http://{address}:5555"
+    url = f"http://{released.service_address('flower')}:5555"
     assert httpx.get(f"{url}/healthcheck").text == "OK"
     assert httpx.get(f"{url}/workers").status_code == 401
     secret = released.kubectl("get", "secret", f"{released.name}-auth", "-o", "jsonpath={.data.flower}")
