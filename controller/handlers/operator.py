@@ -16,7 +16,7 @@ import kopf
 
 from contract.kubernetes import GROUP, PLURAL, VERSION
 from controller.cluster.apply import Applier
-from controller.cluster.client import KubernetesApi
+from controller.cluster.client import WATCH_ENDS_S, WATCH_SILENCE_S, KubernetesApi
 from controller.cluster.events import EventWriter
 from controller.cluster.figures import FigureReader
 from controller.cluster.flag import FlagPublisher
@@ -300,6 +300,9 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.peering.standalone = True
     # As long as the API server is away: kopf ends the process when it has tried this often.
     settings.networking.error_backoffs = [0.5, 1, 2, *[4] * 10_000]
+    # As the watches of our own.
+    settings.watching.server_timeout = WATCH_ENDS_S
+    settings.watching.inactivity_timeout = WATCH_SILENCE_S
 
 
 def _plain(body: kopf.Body) -> JsonObject:

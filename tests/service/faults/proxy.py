@@ -23,6 +23,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self._server: asyncio.Server | None = None
         self._is_silent = False
+        self._stalls = 0
         # How often a client spoke after it had been answered, or for the first time.
         self.round_trips = 0
 
@@ -50,6 +51,10 @@ class Proxy:
             self._call(self._hang_up())
             self._call(self._listen())
 
+    def stall(self) -> None:
+        """The connections of now stay open and carry nothing any more; new ones work."""
+        self._stalls += 1
+
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
@@ -71,9 +76,14 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             back_reader, back_writer = await asyncio.open_connection(*self._target)
-            talk = _Talk(self)
+            talk, stalls = _Talk(self), self._stalls
+
+            def passes() -> bool:
+                return not self._is_silent and self._stalls == stalls
+
             await asyncio.gather(
-                self._forward(reader, back_writer, talk.asked), self._forward(back_reader, writer, talk.answered)
+                self._forward(reader, back_writer, talk.asked, passes),
+                self._forward(back_reader, writer, talk.answered, passes),
             )
         except (OSError, asyncio.CancelledError):
             # One side has gone, or the cable was pulled: asyncio's server has nothing to log of that.
@@ -82,12 +92,16 @@ class Proxy:
             writer.transport.abort()
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, noted: Callable[[], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        noted: Callable[[], None],
+        passes: Callable[[], bool],
     ) -> None:
         try:
             while data := await reader.read(65_536):
                 noted()
-                if not self._is_silent:
+                if passes():
                     writer.write(data)
                     await writer.drain()
         finally:
