@@ -10,6 +10,7 @@ import pytest
 
 from contract import keys
 from tests.controller.cluster.operator import Operator, wait_for
+from tests.controller.cluster.outages import restart_api_server
 from tests.controller.rollout.conftest import PATIENCE_S, USERS, Served
 from tests.controller.rollout.test_rollout import build_rollout
 from tests.controller.rollout.traffic import call
@@ -89,6 +90,26 @@ def test_an_operator_that_is_killed_while_it_rolls_back_ends_it(
         assert back["failed"]["reason"] == "Fallbacks"
         wait_for(lambda: served.document().enabled, lambda enabled: not enabled, 20)
     assert not traffic.failures
+
+
+@pytest.mark.parametrize(("asked", "phase", "step"), [("promote", "Complete", 2), ("rollback", "RolledBack", 0)])
+def test_a_restarted_api_server_holds_a_rollout_which_goes_on(
+    served: Served, operator: Operator, asked: str, phase: str, step: int
+) -> None:
+    """In the middle of a step, and of what a person has just asked for."""
+    assert operator.process is not None
+    pods, pid = served.pods(), operator.process.pid
+    with served.traffic() as traffic:
+        served.switch(enabled=True, rollout=build_rollout({"percent": 40}, {"percent": 100}, interval="4s"))
+        served.await_phase("Analysing", 1)
+        served.annotate(f"pinnokio.io/{asked}=before the restart")
+        restart_api_server(served.cluster)
+        # Pods serve by what they know meanwhile.
+        served.await_phase(phase, step)
+        wait_for(lambda: served.document().enabled, lambda enabled: enabled == (asked == "promote"), 20)
+    assert not traffic.failures
+    assert served.pods() == pods
+    assert (operator.process.poll(), operator.process.pid) == (None, pid)
 
 
 def test_a_pause_holds_and_promotion_goes_past_it(served: Served) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.providers.source import SourceProvider
 from tests.controller.cluster.operator import Operator, wait_for
+from tests.controller.cluster.outages import restart_api_server, source_of
 from tests.controller.scaling.broker import Broker
 from tests.controller.scaling.scaled import Scaled
 from tests.controller.scaling.specs import COOLDOWN_S, PATIENCE_S, build_queue
-from tests.missing import end_test_without
 
 pytestmark = pytest.mark.cluster
 
@@ -48,6 +47,22 @@ def _start_cooling(service: Scaled, broker: Broker) -> None:
     wait_for(broker.ended, lambda count: count == 2, PATIENCE_S)
 
 
+def _start_growing(service: Scaled, broker: Broker) -> None:
+    """Nobody has looked at what waits yet."""
+    broker.send(2, "bulk")
+
+
+def _ends_in_order(service: Scaled, broker: Broker) -> None:
+    """Each was started once, and none is left behind."""
+    broker.open_gate()
+    wait_for(lambda: broker.waiting("bulk") + broker.unacked(), lambda left: left == 0, PATIENCE_S)
+    wait_for(lambda: service.replicas() or 0, lambda seen: seen == 0, PATIENCE_S)
+    # kubelet takes its time after an API server's restart.
+    wait_for(lambda: service.pods(), lambda left: not left, 2 * GONE_S)
+    assert broker.started() == broker.ended()
+    assert broker.unacked() == 0
+
+
 @pytest.mark.parametrize(
     "begin",
     [
@@ -71,12 +86,38 @@ def test_an_operator_killed_in_a_drain_goes_on_where_it_was(
         wait_for(lambda: operator.log.read_text().count("operator started"), lambda count: count >= 2, 40)
         assert (broker.started(), broker.ended()) == (before, 0)
         assert set(service.pods()) - service.leaving() == pods
-    broker.open_gate()
-    wait_for(lambda: service.replicas() or 0, lambda seen: seen == 0, PATIENCE_S)
-    wait_for(lambda: service.pods(), lambda left: not left, GONE_S)
-    # Each was started once, and none is left behind.
-    assert broker.started() == broker.ended()
-    assert broker.unacked() == 0
+    _ends_in_order(service, broker)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "begin",
+    [
+        pytest.param(_start_growing, id="workers are to come"),
+        pytest.param(_start_retiring, id="a removed queue drains"),
+        pytest.param(_start_shrinking, id="a busy pod is going"),
+        pytest.param(_start_cooling, id="the cooldown runs"),
+    ],
+)
+def test_an_api_server_restarted_while_workers_come_or_go_interrupts_nothing(
+    service: Scaled, operator: Operator, broker: Broker, begin: Callable[[Scaled, Broker], None]
+) -> None:
+    assert operator.process is not None
+    pid = operator.process.pid
+    service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
+    wait_for(lambda: service.replicas(), lambda seen: seen == 0, 40)
+    begin(service, broker)
+    before, pods = broker.started(), set(service.pods()) - service.leaving()
+    restart_api_server(service.cluster)
+    # It looks and acts again, with all that it remembered.
+    service.kubectl("delete", "service", f"{service.service}-api")
+    wait_for(lambda: service.get("service", f"{service.service}-api"), lambda seen: seen is not None, 40)
+    assert (operator.process.poll(), operator.process.pid) == (None, pid)
+    if before and not broker.ended():
+        assert (broker.started(), broker.ended()) == (before, 0)
+        assert set(service.pods()) - service.leaving() == pods
+    wait_for(broker.started, lambda count: count >= 2, PATIENCE_S)
+    _ends_in_order(service, broker)
 
 
 def test_a_service_deleted_in_mid_flight_lets_its_tasks_end(service: Scaled, broker: Broker) -> None:
@@ -162,9 +203,7 @@ def test_a_broker_that_is_cut_for_75_s_keeps_its_workers(service: Scaled, operat
 def test_a_node_that_falls_silent_costs_no_task(service: Scaled, broker: Broker) -> None:
     """Its kubelet ends and comes back before its pods are given up. One node: what its loss for good costs, a second
     one that takes the pods over, is not shown here."""
-    if not isinstance(service.cluster.provider, SourceProvider):
-        end_test_without("a cluster from source, whose kubelet can be stopped")
-    provider = service.cluster.provider
+    provider = source_of(service.cluster)
     service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
     broker.send(1, "bulk")
     wait_for(broker.started, lambda count: count == 1, PATIENCE_S)
