@@ -3,8 +3,8 @@
 from typing import Final
 
 from contract import env, kubernetes
-from controller.manifests import environment, pod
-from controller.manifests.target import API, Target, build_metadata, build_selector
+from controller.manifests import environment, parts, pod
+from controller.manifests.target import API, Target
 from controller.manifests.types import Container, Deployment, Service
 
 PORT_NAME: Final = "http"
@@ -12,47 +12,26 @@ PORT_NAME: Final = "http"
 PRE_STOP_S: Final = 3
 # After that the API leaves for at most 6 s and ends its requests within 30 (service.api.serve).
 GRACE_S: Final = 45
-PROGRESS_DEADLINE_S: Final = 300
 
 
 def build_api(target: Target) -> Deployment:
     """The Deployment; its number of pods is the autoscaler's where there is one."""
-    built: Deployment = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": build_metadata(target, target.api_name, API),
-        "spec": {
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
-            "selector": build_selector(target, API),
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
-            "template": pod.build_template(
-                target,
-                API,
-                _build_container(target),
-                pod.build_volumes(target),
-                GRACE_S,
-                metrics_port=kubernetes.API_PORT,
-                is_spread=True,
-            ),
-        },
-    }
-    if target.spec.api.autoscaling is None:
-        built["spec"]["replicas"] = target.spec.api.replicas
-    return built
+    template = pod.build_template(
+        target,
+        API,
+        _build_container(target),
+        pod.build_volumes(target),
+        GRACE_S,
+        metrics_port=kubernetes.API_PORT,
+        is_spread=True,
+    )
+    spec = target.spec.api
+    replicas = spec.replicas if spec.autoscaling is None else None
+    return parts.build_deployment(target, target.api_name, API, template, parts.ROLLING, replicas)
 
 
 def build_api_service(target: Target) -> Service:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": build_metadata(target, target.api_name, API),
-        "spec": {
-            "type": "ClusterIP",
-            "selector": build_selector(target, API)["matchLabels"],
-            "ports": [{"name": PORT_NAME, "port": kubernetes.API_PORT, "targetPort": PORT_NAME, "protocol": "TCP"}],
-        },
-    }
+    return parts.build_service(target, target.api_name, API, PORT_NAME, kubernetes.API_PORT)
 
 
 def _build_container(target: Target) -> Container:
@@ -60,18 +39,14 @@ def _build_container(target: Target) -> Container:
     own = {"PORT": str(kubernetes.API_PORT), "WS_AUTH": "token" if spec.api.auth.websocket else "none"}
     if spec.migration.old_service:
         own["LEGACY_SESSION_SCAN"] = "true"
-    container: Container = {
-        "name": API,
-        "image": spec.image,
-        "imagePullPolicy": spec.image_pull_policy,
-        "command": pod.COMMAND,
-        "env": [
-            *environment.build_environment(target, env.PART_API, own, spec.api.env),
-            *environment.build_token(target),
-        ],
-        "envFrom": environment.build_env_from(spec.env_from),
+    variables = [
+        *environment.build_environment(target, env.PART_API, own, spec.api.env),
+        *environment.build_token(target),
+    ]
+    resources = pod.build_resources(spec.api.resources, "100m", "192Mi", "512Mi")
+    return {
+        **parts.build_container(target, API, variables, resources),
         "ports": [{"name": PORT_NAME, "containerPort": kubernetes.API_PORT}],
-        "resources": pod.build_resources(spec.api.resources, "100m", "192Mi", "512Mi"),
         # A minute to start; from then on alive is /healthz, and ready is /readyz, which asks Valkey.
         "startupProbe": {
             "httpGet": {"path": "/healthz", "port": PORT_NAME},
@@ -92,8 +67,4 @@ def _build_container(target: Target) -> Container:
             "failureThreshold": 3,
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}},
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": pod.build_container_security(),
-        "volumeMounts": pod.build_mounts(target),
     }
-    return container

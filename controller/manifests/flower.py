@@ -3,9 +3,9 @@
 from typing import Final
 
 from contract import env, kubernetes
-from controller.manifests import environment, pod
-from controller.manifests.api import GRACE_S, PROGRESS_DEADLINE_S
-from controller.manifests.target import FLOWER, Target, build_metadata, build_selector
+from controller.manifests import environment, parts, pod
+from controller.manifests.api import GRACE_S
+from controller.manifests.target import FLOWER, Target
 from controller.manifests.types import Container, Deployment, Probe, Service
 
 PORT_NAME: Final = "http"
@@ -16,54 +16,25 @@ def build_flower(target: Target) -> Deployment:
     template = pod.build_template(target, FLOWER, _build_container(target), pod.build_volumes(target), GRACE_S)
     if target.secret and target.spec.flower.basic_auth_secret_ref is None:
         template["metadata"].setdefault("annotations", {})[kubernetes.ANNOTATION_LOGIN] = target.secret.flower_checksum
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": build_metadata(target, target.flower_name, FLOWER),
-        "spec": {
-            "replicas": 1,
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
-            "selector": build_selector(target, FLOWER),
-            "strategy": {"type": "Recreate"},
-            "template": template,
-        },
-    }
+    return parts.build_deployment(target, target.flower_name, FLOWER, template, parts.RECREATE, 1)
 
 
 def build_flower_service(target: Target) -> Service:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": build_metadata(target, target.flower_name, FLOWER),
-        "spec": {
-            "type": "ClusterIP",
-            "selector": build_selector(target, FLOWER)["matchLabels"],
-            "ports": [{"name": PORT_NAME, "port": kubernetes.FLOWER_PORT, "targetPort": PORT_NAME, "protocol": "TCP"}],
-        },
-    }
+    return parts.build_service(target, target.flower_name, FLOWER, PORT_NAME, kubernetes.FLOWER_PORT)
 
 
 def _build_container(target: Target) -> Container:
-    spec = target.spec
+    variables = [
+        *environment.build_environment(target, env.PART_FLOWER, {}, ()),
+        *environment.build_flower_login(target),
+    ]
+    resources = pod.build_resources(target.spec.flower.resources, "50m", "96Mi", "256Mi")
     return {
-        "name": FLOWER,
-        "image": spec.image,
-        "imagePullPolicy": spec.image_pull_policy,
-        "command": pod.COMMAND,
-        "env": [
-            *environment.build_environment(target, env.PART_FLOWER, {}, ()),
-            *environment.build_flower_login(target),
-        ],
-        "envFrom": environment.build_env_from(spec.env_from),
+        **parts.build_container(target, FLOWER, variables, resources),
         "ports": [{"name": PORT_NAME, "containerPort": kubernetes.FLOWER_PORT}],
-        "resources": pod.build_resources(spec.flower.resources, "50m", "96Mi", "256Mi"),
         "startupProbe": _build_probe(period_s=1, failures=60),
         "readinessProbe": _build_probe(period_s=5, failures=3),
         "livenessProbe": _build_probe(period_s=20, failures=3),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": pod.build_container_security(),
-        "volumeMounts": pod.build_mounts(target),
     }
 
 

@@ -5,7 +5,7 @@ import json
 from typing import Final
 
 from contract import env
-from controller.manifests import environment, pod
+from controller.manifests import environment, parts, pod
 from controller.manifests.target import REGISTRY_JOB, RegistryJob, Target, build_metadata
 from controller.manifests.types import Container, ExitCodes, Job
 
@@ -43,17 +43,7 @@ def build_job(target: Target, job: RegistryJob) -> Job:
 
 
 def _build_container(target: Target, job: RegistryJob) -> Container:
-    spec = target.spec
-    return {
-        "name": REGISTRY_JOB,
-        "image": spec.image,
-        "imagePullPolicy": spec.image_pull_policy,
-        "command": pod.COMMAND,
-        "args": [job.command, *_ARGUMENTS[job.command]],
-        "env": environment.build_environment(target, env.PART_API, {}, spec.api.env),
-        "envFrom": environment.build_env_from(spec.env_from),
-        "resources": pod.build_resources(None, "50m", "128Mi", "512Mi"),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": pod.build_container_security(),
-        "volumeMounts": pod.build_mounts(target),
-    }
+    variables = environment.build_environment(target, env.PART_API, {}, target.spec.api.env)
+    resources = pod.build_resources(None, "50m", "128Mi", "512Mi")
+    container = parts.build_container(target, REGISTRY_JOB, variables, resources)
+    return {**container, "args": [job.command, *_ARGUMENTS[job.command]]}

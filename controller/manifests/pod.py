@@ -23,9 +23,6 @@ USER: Final = 10_001
 # A task that has passed its hard limit is killed by then; the rest is for saying goodbye.
 GRACE_MARGIN_S: Final = 30
 
-# CONTAINER_TYPE tells it which part to run.
-COMMAND: Final = ["python", "-m", "service"]
-
 TMP_VOLUME: Final[Volume] = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT: Final[VolumeMount] = {"name": "tmp", "mountPath": "/tmp"}
 FLAG_MOUNT: Final[VolumeMount] = {"name": "flag", "mountPath": FLAG_FOLDER, "readOnly": True}

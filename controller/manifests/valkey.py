@@ -3,7 +3,7 @@
 from typing import Final
 
 from contract import kubernetes
-from controller.manifests import pod
+from controller.manifests import parts, pod
 from controller.manifests.target import VALKEY, Target, build_labels, build_metadata, build_selector
 from controller.manifests.types import ClaimTemplate, Container, Service, StatefulSet
 from controller.model.quantity import parse_quantity
@@ -39,23 +39,7 @@ def build_valkey(target: Target) -> StatefulSet:
 
 
 def build_valkey_service(target: Target) -> Service:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": build_metadata(target, target.valkey_name, VALKEY),
-        "spec": {
-            "type": "ClusterIP",
-            "selector": build_selector(target, VALKEY)["matchLabels"],
-            "ports": [
-                {
-                    "name": PORT_NAME,
-                    "port": kubernetes.VALKEY_PORT,
-                    "targetPort": PORT_NAME,
-                    "protocol": "TCP",
-                }
-            ],
-        },
-    }
+    return parts.build_service(target, target.valkey_name, VALKEY, PORT_NAME, kubernetes.VALKEY_PORT)
 
 
 def _build_container(target: Target) -> Container:

@@ -3,9 +3,9 @@
 from typing import Final
 
 from contract import env, kubernetes
-from controller.manifests import environment, pod
-from controller.manifests.api import GRACE_S, PROGRESS_DEADLINE_S
-from controller.manifests.target import BEAT, WORKER, Target, build_metadata, build_selector
+from controller.manifests import environment, parts, pod
+from controller.manifests.api import GRACE_S
+from controller.manifests.target import BEAT, WORKER, Target
 from controller.manifests.types import Container, Deployment, Probe
 from controller.model.spec import QueueSpec
 
@@ -26,79 +26,36 @@ def build_worker(target: Target, queue: QueueSpec) -> Deployment:
         metrics_port=kubernetes.WORKER_METRICS_PORT,
         is_spread=True,
     )
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": build_metadata(target, target.worker_name(queue.name), WORKER, queue.name),
-        "spec": {
-            "replicas": target.replicas_of(queue),
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
-            "selector": build_selector(target, WORKER, queue.name),
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
-            "template": template,
-        },
-    }
+    name, replicas = target.worker_name(queue.name), target.replicas_of(queue)
+    return parts.build_deployment(target, name, WORKER, template, parts.ROLLING, replicas, queue.name)
 
 
 def build_beat(target: Target) -> Deployment:
     """Beat. Recreate: two beats would start every periodic task twice."""
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": build_metadata(target, target.beat_name, BEAT),
-        "spec": {
-            "replicas": 1,
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
-            "selector": build_selector(target, BEAT),
-            "strategy": {"type": "Recreate"},
-            "template": pod.build_template(
-                target,
-                BEAT,
-                _build_beat_container(target),
-                pod.build_volumes(target),
-                GRACE_S,
-            ),
-        },
-    }
+    template = pod.build_template(target, BEAT, _build_beat_container(target), pod.build_volumes(target), GRACE_S)
+    return parts.build_deployment(target, target.beat_name, BEAT, template, parts.RECREATE, 1)
 
 
 def _build_worker_container(target: Target, queue: QueueSpec) -> Container:
-    spec = target.spec
     own = environment.build_queue_environment(target, queue)
+    variables = environment.build_environment(target, env.PART_WORKER, own, queue.env)
+    resources = pod.build_resources(queue.resources, "100m", "256Mi", "1Gi")
     return {
-        "name": WORKER,
-        "image": spec.image,
-        "imagePullPolicy": spec.image_pull_policy,
-        "command": pod.COMMAND,
-        "env": environment.build_environment(target, env.PART_WORKER, own, queue.env),
-        "envFrom": environment.build_env_from(spec.env_from),
+        **parts.build_container(target, WORKER, variables, resources),
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": kubernetes.WORKER_METRICS_PORT}],
-        "resources": pod.build_resources(queue.resources, "100m", "256Mi", "1Gi"),
         "startupProbe": _build_startup(target, queue),
         "livenessProbe": _build_heartbeat(period_s=20, failures=3),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": pod.build_container_security(),
-        "volumeMounts": pod.build_mounts(target),
     }
 
 
 def _build_beat_container(target: Target) -> Container:
-    spec = target.spec
+    own = environment.build_beat_environment(target)
+    variables = environment.build_environment(target, env.PART_BEAT, own, ())
+    resources = pod.build_resources(target.spec.beat.resources, "50m", "128Mi", "256Mi")
     return {
-        "name": BEAT,
-        "image": spec.image,
-        "imagePullPolicy": spec.image_pull_policy,
-        "command": pod.COMMAND,
-        "env": environment.build_environment(target, env.PART_BEAT, environment.build_beat_environment(target), ()),
-        "envFrom": environment.build_env_from(spec.env_from),
-        "resources": pod.build_resources(spec.beat.resources, "50m", "128Mi", "256Mi"),
+        **parts.build_container(target, BEAT, variables, resources),
         "startupProbe": _build_heartbeat(period_s=2, failures=60),
         "livenessProbe": _build_heartbeat(period_s=20, failures=3),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": pod.build_container_security(),
-        "volumeMounts": pod.build_mounts(target),
     }
 
 
