@@ -65,6 +65,8 @@ async def test_term_lets_the_running_task_end(own_valkey: RunningValkey, tmp_pat
             assert worker.process.returncode == 0
             assert (await user.rpc.get_task_status("left-in-the-queue"))["status"] == "queued"
             assert await user.valkey.llen("{pinnokio}:default") == 1
+            # What ran while it ended is acknowledged too.
+            assert await user.valkey.hlen(f"{keys.CELERY_PREFIX}{keys.UNACKED}") == 0
             assert await user.valkey.hlen(heartbeats) == 0
 
 
