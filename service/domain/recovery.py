@@ -13,12 +13,12 @@ Action = Literal["forget", "tell", "find_message", "wait", "take_back", "give_up
 def choose_action(entry: TaskEntry | None, now_ms: int) -> Action:
     """Cases in order:
 
-    no entry, or ended and told of → `forget`; ended → `tell`, for whoever ended it died before; queued →
-    `find_message`, for the broker may have lost it; running with a lease → `wait`; without a sign of life for longer
-    than it may take → `give_up`; else its worker is gone → `take_back`.
+    no entry, somebody else's, or ended and told of → `forget`; ended → `tell`, for whoever ended it died before;
+    queued → `find_message`, for the broker may have lost it; running with a lease → `wait`; without a sign of life for
+    longer than it may take → `give_up`; else its worker is gone → `take_back`.
     Example: a run of 300 s at most whose lease ran out 40 s ago → `take_back`; 301 s ago → `give_up`.
     """
-    if entry is None:
+    if entry is None or entry.is_foreign:
         return "forget"
     if entry.status == QUEUED:
         return "find_message"

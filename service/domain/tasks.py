@@ -94,6 +94,11 @@ class TaskEntry:
         return self.status in ENDED
 
     @property
+    def is_foreign(self) -> bool:
+        """Somebody else runs it and only registered it here: no message of ours belongs to it."""
+        return self.celery_task_id == ""
+
+    @property
     def progress(self) -> dict[str, Any]:
         return {
             "current_step": self.current_step,

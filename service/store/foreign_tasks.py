@@ -1,7 +1,8 @@
 """Tasks that somebody else runs and only registers here (`UNIFIED_REGISTRY.register_task`, `.update_task_progress`).
 
 Their entries are of the same kind as our own tasks' (`service.store.tasks`) but name no message of Celery. What a
-worker of ours runs is its worker's to write, fenced by run and attempt, and is not touched from here.
+worker of ours runs is its worker's to write, fenced by run and attempt, and is not touched from here; maintenance
+leaves these alone.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class ForeignTasks:
     async def report(self, task_id: str, report: Report) -> bool:
         """Whether there was such a task, running and somebody else's."""
         entry = await self._tasks.read(task_id)
-        if entry is None or entry.is_ended or entry.celery_task_id:
+        if entry is None or entry.is_ended or not entry.is_foreign:
             return False
         values = {
             "status": report.status,

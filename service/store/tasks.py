@@ -96,7 +96,10 @@ class TaskStore:
         self._valkey = valkey
 
     async def claim(self, task: NewTask) -> Claim:
-        """Takes the id for the task's user, unless a task of that id is queued or running."""
+        """Takes the id for the task's user, unless a task of that id is queued or running.
+
+        Without a `celery_task_id` somebody else runs it: maintenance does not look at it.
+        """
         fields = {
             "task_type": task.task_type,
             "user_id": task.user_id,
@@ -112,8 +115,9 @@ class TaskStore:
         }
         arguments = (task.user_id, str(keys.TASK_QUEUED_TTL_S), *_flat(fields))
         pipeline = self._valkey.pipeline(transaction=False)
-        # First, so that no claimed task is missing there; one that is refused here is open anyway.
-        pipeline.zadd(keys.OPEN_TASKS, {task.task_id: round((time.time() + LOOK_EVERY_S) * 1000)})
+        if task.celery_task_id:
+            # First, so that no claimed task is missing there; one that is refused here is open anyway.
+            pipeline.zadd(keys.OPEN_TASKS, {task.task_id: round((time.time() + LOOK_EVERY_S) * 1000)})
         _add_to_company(pipeline, task)
         pipeline.eval(_CLAIM, 1, keys.task(task.task_id), *arguments)
         words = [word.decode() for word in (await pipeline.execute())[-1]]

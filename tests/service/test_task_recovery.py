@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from contract import keys
+from service.domain.tasks import NewTask
+from service.store.foreign_tasks import ForeignTasks, Report
 from service.store.recovery import renew_lease, take_from_dead_process
 from service.store.tasks import LEASE_S, MAX_LOSSES, Fence, ended_fields
 from service.tasks.services import Services
@@ -179,6 +181,41 @@ async def test_a_stopped_process_that_wakes_up_after_its_lease_is_fenced(user: U
     assert entry is not None
     assert (await services.recovery.take_back(entry)).outcome == "queued"
     assert not await user.tasks.finish(fence, ended_fields("completed", 100, "late"), {"late": True})
+
+
+@pytest.mark.parametrize("status", ["queued", "processing", "completed"])
+async def test_what_somebody_else_runs_is_left_alone(user: User, services: Services, status: str) -> None:
+    foreign = ForeignTasks(user.lane, user.tasks, user.services.unified)
+    await foreign.register(NewTask("theirs", "test_wait", "u1", "acme", "", "2024-05-12T09:30:00+00:00", 60))
+    if status != "queued":
+        assert await foreign.report("theirs", Report(status, worker_id="pod-1:7"))
+    entry = await user.tasks.read("theirs")
+    assert entry is not None
+    assert await user.valkey.zscore(keys.OPEN_TASKS, "theirs") is None
+
+    # An earlier version put it there.
+    await user.valkey.zadd(keys.OPEN_TASKS, {"theirs": 1})
+    await recover(services)
+    assert await user.tasks.read("theirs") == entry
+    assert await waiting(user) == 0
+    assert await user.valkey.zscore(keys.OPEN_TASKS, "theirs") is None
+    with pytest.raises(TimeoutError):
+        await user.next_event(0.2)
+
+
+async def test_no_message_and_no_death_of_a_worker_takes_what_somebody_else_runs(user: User) -> None:
+    foreign = ForeignTasks(user.lane, user.tasks, user.services.unified)
+    await foreign.register(NewTask("theirs", "test_wait", "u1", "acme", "", "2024-05-12T09:30:00+00:00", 60))
+    entry = await user.tasks.read("theirs")
+    assert entry is not None
+    pipeline = user.valkey.pipeline(transaction=False)
+    user.tasks.add_begin(pipeline, "theirs", entry.run, 60, {}, holder="h1")
+    assert await pipeline.execute() == [[b"stale", 0]]
+
+    assert await foreign.report("theirs", Report("processing", worker_id="pod-1:7"))
+    assert (await user.services.recovery.take_back(entry)).outcome == "none"
+    with _server_of(user).client() as client:
+        assert take_from_dead_process(client, "theirs", entry.run, "pod-1").outcome == "none"
 
 
 def test_a_lost_task_runs_again_within_a_minute() -> None:

@@ -2,9 +2,11 @@
 -- KEYS[1] registry:task:{task_id}; ARGV: run, ttl_s, lease_ms, holder, most losses, then field, value, …
 -- `holder` names this taking up: asked again after a broken connection, it gets the same answer.
 -- Answers {word, attempt}: 'begun'; 'leased' (another attempt runs); 'ended' (this run has ended); 'stale' (another
--- run, or no entry); 'lost' (its attempts took their workers down too often); 'cancelled' (to be ended so).
-local has = redis.call('HMGET', KEYS[1], 'run', 'status', 'attempt', 'lease_until', 'holder', 'losses', 'cancel')
-if has[1] ~= ARGV[1] then
+-- run, no entry, or somebody else runs it); 'lost' (its attempts took their workers down too often); 'cancelled' (to be
+-- ended so).
+local has = redis.call('HMGET', KEYS[1], 'run', 'status', 'attempt', 'lease_until', 'holder', 'losses', 'cancel',
+  'celery_task_id')
+if has[1] ~= ARGV[1] or has[8] == '' then
   return {'stale', 0}
 end
 local attempt = tonumber(has[3] or '0')

@@ -2,9 +2,10 @@
 -- KEYS[1] registry:task:{task_id}; ARGV: run, ttl_s, most losses, worker ('': whose lease ran out; else the prefix of
 -- worker_id, whose death is known).
 -- Answers {word, attempt}: 'queued'; 'lost' (too many of its attempts went so) and 'cancelled', both still to be ended
--- by the caller; 'none' (it is not so, or no longer).
-local has = redis.call('HMGET', KEYS[1], 'run', 'attempt', 'status', 'lease_until', 'worker_id', 'cancel')
-if has[1] ~= ARGV[1] or has[3] ~= 'processing' then
+-- by the caller; 'none' (it is not so, or no longer, or somebody else runs it).
+local has = redis.call('HMGET', KEYS[1], 'run', 'attempt', 'status', 'lease_until', 'worker_id', 'cancel',
+  'celery_task_id')
+if has[1] ~= ARGV[1] or has[3] ~= 'processing' or has[7] == '' then
   return {'none', 0}
 end
 if ARGV[4] == '' then

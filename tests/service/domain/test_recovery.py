@@ -24,6 +24,9 @@ LIMIT_S = 300
         ),
         pytest.param({"status": "processing", "lease_until": str(NOW_MS - LIMIT_S * 1000 - 1)}, "give_up", id="stuck"),
         pytest.param({"status": "processing", "lease_until": "0"}, "take_back", id="given back, not ended"),
+        pytest.param({"status": "queued", "celery_task_id": ""}, "forget", id="somebody else's, queued"),
+        pytest.param({"status": "processing", "celery_task_id": ""}, "forget", id="somebody else's, running"),
+        pytest.param({"status": "failed", "celery_task_id": ""}, "forget", id="somebody else's, ended"),
     ],
 )
 def test_what_is_done(fields: dict[str, str] | None, action: str) -> None:
