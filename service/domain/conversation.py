@@ -83,12 +83,8 @@ def task_id_of(conversation_id: str) -> str:
     return _TASK_PREFIX + conversation_id
 
 
-def conversation_of(task_id: str) -> str:
-    """The conversation whose task has this id."""
-    return task_id.removeprefix(_TASK_PREFIX)
-
-
 def conversation_id_of(task_id: str) -> str:
+    """The conversation whose task has this id."""
     return task_id.removeprefix(_TASK_PREFIX)
 
 

@@ -11,7 +11,6 @@ ERROR: Final = "error"
 DISABLED: Final = "disabled"
 # It is configured, and nobody has asked it yet, or not lately.
 SKIPPED: Final = "skipped"
-DEPENDENCIES: Final = ("redis", "firestore", "chroma", "openai")
 # Three checks of a minute each were missed.
 OLD_S: Final = 200.0
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from service.domain.errors import DependencyRefused, DependencyUnavailable, ServiceError
-from service.domain.storage import VECTOR_ELEMENT_BYTES, StorageSizes, size_of_record
+from service.domain.storage import VECTOR_ELEMENT_BYTES, StorageSizes
 from service.domain.vector_computation import Record
 from service.domain.vectors import Documents, Vector, build_filter
 from service.gateways.chroma import AnswerTooLarge, Chroma, Collection, Page
@@ -48,11 +48,21 @@ class VectorStore:
 
         `counted` hears after each window of what it added.
         """
-        await self._write(name, documents, counted, is_replacing=False)
-
-    async def upsert(self, name: str, documents: Documents, counted: Counted | None = None) -> None:
-        """As `add`, but ids that are there get the new text and vector, and the new metadata beside what they had."""
-        await self._write(name, documents, counted, is_replacing=True)
+        documents.check()
+        collection = await self._chroma.create(name)
+        size = min(WINDOW, await self._chroma.max_batch())
+        done = 0
+        for window in documents.windows(size):
+            try:
+                vectors = await self._embeddings.embed(window.texts)
+                before = await self._present_ids(collection, window.ids) if counted else set()
+                await self._chroma.add(collection, window, vectors)
+            except ServiceError as fault:
+                raise _after(fault, done, len(documents)) from fault
+            if counted is not None:
+                dimension = len(vectors[0]) // VECTOR_ELEMENT_BYTES
+                await counted(_growth(window, dimension, before))
+            done += len(window)
 
     async def read_records(self, collection: Collection, ids: Sequence[str]) -> dict[str, Record]:
         """Those of the ids that the collection has, by id."""
@@ -74,7 +84,10 @@ class VectorStore:
         return await self._embeddings.embed_each(texts)
 
     async def put(self, collection: Collection, documents: Documents, vectors: Sequence[Vector]) -> None:
-        """Writes documents with their vectors, as `upsert`; a few hundred at most."""
+        """Writes documents with their vectors, a few hundred at most.
+
+        Ids that are there get the new text and vector, and the new metadata beside what they had.
+        """
         documents.check()
         size = await self._chroma.max_batch()
         done = 0
@@ -181,39 +194,15 @@ class VectorStore:
             offset += len(page.ids)
             limit = _next_limit(limit, page_bytes)
 
-    async def _sizes_by_id(self, collection: Collection, ids: Sequence[str]) -> dict[str, int]:
-        """Bytes of those of the ids that the collection has."""
-        sizes: dict[str, int] = {}
-        async for page in self._pages(collection, ids, None):
-            for place, record_id in enumerate(page.ids):
-                text = page.documents[place] if page.documents else None
-                metadata = bytes(page.metadatas[place]) if page.metadatas else b"null"
-                sizes[record_id] = size_of_record(text, metadata, collection.dimension or 0)
-        return sizes
-
-    async def _write(self, name: str, documents: Documents, counted: Counted | None, *, is_replacing: bool) -> None:
-        documents.check()
-        collection = await self._chroma.create(name)
-        size = min(WINDOW, await self._chroma.max_batch())
-        write = self._chroma.upsert if is_replacing else self._chroma.add
-        done = 0
-        for window in documents.windows(size):
-            try:
-                vectors = await self._embeddings.embed(window.texts)
-                before = await self._sizes_by_id(collection, window.ids) if counted else {}
-                await write(collection, window, vectors)
-            except ServiceError as fault:
-                raise _after(fault, done, len(documents)) from fault
-            if counted is not None:
-                dimension = len(vectors[0]) // VECTOR_ELEMENT_BYTES
-                await counted(_growth(window, dimension, before, is_replacing=is_replacing))
-            done += len(window)
+    async def _present_ids(self, collection: Collection, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that the collection has."""
+        return {found async for page in self._pages(collection, ids, None) for found in page.ids}
 
 
-def _growth(window: Documents, dimension: int, before: Mapping[str, int], *, is_replacing: bool) -> int:
-    """Bytes that writing `window` adds, where `before` was there."""
+def _growth(window: Documents, dimension: int, before: set[str]) -> int:
+    """Bytes that adding `window` adds, where the ids of `before` were there."""
     sizes = zip(window.ids, window.record_sizes(dimension), strict=True)
-    return sum(size - before.get(name, 0) for name, size in sizes if is_replacing or name not in before)
+    return sum(size for name, size in sizes if name not in before)
 
 
 def _after(fault: ServiceError, done: int, total: int) -> ServiceError:

@@ -67,10 +67,6 @@ class UserListener:
             self._messages = RtdbListener(sources.database, messages_path(uid), lambda _: self._sync_messages())
 
     @property
-    def has_workflow(self) -> bool:
-        return self._workflow is not None
-
-    @property
     def is_ready(self) -> bool:
         """Whether every state is known."""
         return self._notifications.is_known and (self._messages is None or self._messages.is_known)

@@ -11,7 +11,7 @@ import structlog
 
 from contract import keys
 from contract.queues import LLM_CONVERSATION
-from service.domain.conversation import conversation_of
+from service.domain.conversation import conversation_id_of
 from service.domain.errors import DependencyRefused, DependencyUnavailable
 from service.domain.quotas import MAX_LLM_REQUESTS_PER_HOUR, MAX_TASKS_PER_USER, STORAGE_LIMIT_MB
 from service.domain.reports import (
@@ -77,7 +77,7 @@ async def _read_quotas(services: Services, company_id: str) -> Quotas:
 async def _read_conversations(services: Services, entries: Sequence[TaskEntry]) -> tuple[ConversationFigures, ...]:
     """Those of which a turn is kept; each has one task, whatever its turns."""
     names = [
-        ConversationKey(entry.company_id, entry.user_id, conversation_of(entry.task_id))
+        ConversationKey(entry.company_id, entry.user_id, conversation_id_of(entry.task_id))
         for entry in entries
         if entry.task_type == LLM_CONVERSATION
     ]

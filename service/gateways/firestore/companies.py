@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from service.domain.ids import DEFAULT_COMPANY
 from service.domain.presence import AUTHORIZED_COMPANIES, is_document_id, parse_companies
 from service.gateways.firestore.model import Document, Merge
 
@@ -49,10 +48,6 @@ class AuthorizedCompanies:
         """Those that were read or written within the minute; None: Firestore has to be asked."""
         until, companies = self._known.get(user_id, (0.0, ()))
         return companies if until > self._clock() else None
-
-    async def read_current(self, user_id: str) -> str:
-        """The first of them, else `default`. Raises FirestoreFault."""
-        return next(iter(await self.read(user_id)), DEFAULT_COMPANY)
 
     async def merge(self, user_id: str, companies: Sequence[str]) -> None:
         """Writes them where there are any; presence and heartbeat stay as they are. Raises FirestoreFault."""

@@ -14,7 +14,7 @@ from service.domain.vectors import Documents
 from service.gateways import chroma as chroma_module
 from service.gateways import vector_store as module
 from service.gateways.chroma import Chroma
-from service.gateways.embeddings import Embeddings
+from service.gateways.embeddings import Embeddings, TextsRefused
 from service.gateways.vector_store import VectorStore
 from service.settings import ChromaSettings
 from tests.chroma.server import RunningChroma
@@ -55,9 +55,10 @@ async def test_without_vectors_nothing_is_written(vectors: VectorStore, collecti
     assert await vectors.count(collection) == 0
 
 
-async def test_upsert_replaces(vectors: VectorStore, collection: str) -> None:
+async def test_put_replaces(vectors: VectorStore, collection: str) -> None:
     await vectors.add(collection, Documents(["1"], ["old text"], [{"n": 1}]))
-    await vectors.upsert(collection, Documents(["1"], ["new text"], [{"n": 2}]))
+    embedded = [one for one in await vectors.embed_each(["new text"]) if not isinstance(one, TextsRefused)]
+    await vectors.put(await vectors.create(collection), Documents(["1"], ["new text"], [{"n": 2}]), embedded)
     found = await vectors.query(collection, ["text"], 5, None)
     assert found["documents"] == [["new text"]]
 

@@ -128,7 +128,7 @@ async def test_after_an_outage_everything_is_told_again() -> None:
 async def test_companies(client: FirestoreClient, firestore: FirestoreEmulator) -> None:
     now = [0.0]
     companies = AuthorizedCompanies(client, clock=lambda: now[0])
-    assert await companies.read_current("u1") == "default"
+    assert await companies.read("u1") == ()
     await asyncio.to_thread(firestore.write, "listeners_registry/u1", {"status": "online"})
     await companies.merge("u1", ["c2", "c1"])
     await companies.merge("u1", [])
@@ -136,9 +136,9 @@ async def test_companies(client: FirestoreClient, firestore: FirestoreEmulator) 
     document = await asyncio.to_thread(firestore.read, "listeners_registry/u1")
     assert document == {"status": "online", "authorized_companies_ids": ["c2", "c1"]}
     await asyncio.to_thread(firestore.write, "listeners_registry/u1", {"authorized_companies_ids": ["c9"]})
-    assert await companies.read_current("u1") == "c2"
+    assert await companies.read("u1") == ("c2", "c1")
     now[0] += 60
-    assert await companies.read_current("u1") == "c9"
+    assert await companies.read("u1") == ("c9",)
 
 
 ACCOUNT = '{"client_email": "a@b.c", "private_key": "k", "token_uri": "https://t"}'
