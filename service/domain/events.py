@@ -16,11 +16,15 @@ TASK_PROGRESS: Final = "task.progress_update"
 RESYNC_REQUIRED: Final = "resync_required"
 RECONNECT: Final = "reconnect"
 
-# What stays of a text or a list that is cut: enough to recognise it, and of the type that the reader expects.
+# What stays of a text that is cut, and of a list within an item of a list: enough to recognise it, and of the type that
+# the reader expects.
 CUT_TEXT_CHARS: Final = 1_000
 CUT_LIST_ITEMS: Final = 10
-# Room for the `id` that Valkey gives the envelope and for the marker's own paths.
+# A longer text is cut before any list is; and so much of a list stays although others are large too.
+LONG_BYTES: Final = 8 * 1024
+# Room for the `id` that Valkey gives the envelope.
 ID_ROOM_BYTES: Final = 64
+MAX_ENVELOPE_BYTES: Final = EVENTS_MAX_BYTES - ID_ROOM_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +47,25 @@ class Event:
 def build_envelope(event: Event) -> bytes:
     """The envelope as JSON, at most EVENTS_MAX_BYTES with its id; Valkey puts `id` in front (store/lua/publish.lua).
 
-    Where it is too large, the largest texts and lists of the payload are cut, one after another, and
-    `payload.truncated` names their paths: an extracted text of 80 KB becomes its first 1,000 characters and
-    `"truncated": ["data.extracted_data.extracted_text"]`.
+    Where it is too large, texts and lists of the payload are cut, one after another until it fits: long texts first,
+    else the largest. `payload.truncated` names their paths: an extracted text of 80 KB becomes its first 1,000
+    characters and `"truncated": ["data.extracted_data.extracted_text"]`. In a list the texts of its items are cut
+    likewise, and as many items stay as fit.
     """
-    limit = EVENTS_MAX_BYTES - ID_ROOM_BYTES
     raw = _encode(event, event.payload)
-    if len(raw) <= limit:
+    if len(raw) <= MAX_ENVELOPE_BYTES:
         return raw
     payload: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event.payload))
-    cut: list[str] = []
-    while len(raw) > limit:
-        largest = max(_cuttable(payload), key=lambda leaf: leaf.size, default=None)
-        if largest is None:
+    cut: set[str] = set()
+    while len(raw) > MAX_ENVELOPE_BYTES:
+        leaf = max(_cuttable(payload), key=lambda leaf: (leaf.is_long_text, leaf.size), default=None)
+        if leaf is None:
             # Nothing single is large: only very many small members are left, which no event of ours has.
             payload = {"truncated": ["*"]}
             return _encode(event, payload)
-        largest.shorten()
-        cut.append(largest.path)
-        payload["truncated"] = sorted(set(cut))
+        cut.add(leaf.path)
+        payload["truncated"] = sorted(cut)
+        leaf.shorten(excess=len(_encode(event, payload)) - MAX_ENVELOPE_BYTES)
         raw = _encode(event, payload)
     return raw
 
@@ -86,13 +90,41 @@ class _Leaf:
     path: str
     size: int
 
-    def shorten(self) -> None:
+    @property
+    def is_long_text(self) -> bool:
+        return self.size > LONG_BYTES and isinstance(self.owner[self.key], str)
+
+    def shorten(self, excess: int) -> None:
+        """Takes away `excess` bytes where that is possible, and something in any case."""
         value = self.owner[self.key]
         if isinstance(value, str):
             self.owner[self.key] = value[:CUT_TEXT_CHARS]
         else:
-            # A list of large things stays large at ten items: then it is emptied.
-            self.owner[self.key] = value[:CUT_LIST_ITEMS] if len(value) > CUT_LIST_ITEMS else []
+            room = max(self.size - excess, min(LONG_BYTES, self.size // 2))
+            self.owner[self.key] = _first_items(value, room)
+
+
+def _first_items(items: list[Any], room: int) -> list[Any]:
+    """As many items as fit into `room` bytes of JSON, their long texts cut."""
+    kept: list[Any] = []
+    # Two brackets; then each item with a comma, of which the last has none.
+    room -= 1
+    for item in map(_shortened, items):
+        room -= len(msgspec.json.encode(item)) + 1
+        if room < 0:
+            break
+        kept.append(item)
+    return kept
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:CUT_TEXT_CHARS]
+    if isinstance(value, list):
+        return [_shortened(item) for item in value[:CUT_LIST_ITEMS]]
+    if isinstance(value, dict):
+        return {key: _shortened(member) for key, member in value.items()}
+    return value
 
 
 def _cuttable(node: dict[str, Any], path: str = "") -> Iterator[_Leaf]:

@@ -1,11 +1,13 @@
 """Direct messages and chat messages: items, and the events `msg.sync` and `chat.message` (contract.md, "Events")."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from service.domain.events import Event
+import msgspec
+
+from service.domain.events import MAX_ENVELOPE_BYTES, Event, build_envelope
 from service.domain.notifications import Item, build_item, sort_newest_first
 
 MSG_SYNC: Final = "msg.sync"
@@ -68,3 +70,24 @@ def build_chat_message(chat: Chat, messages: Mapping[str, Mapping[str, Any]], no
     raw = [{**messages[key], "id": key} for key in sorted(messages)]
     payload = {"space_code": chat.space_code, "thread_key": chat.thread_key, "raw_messages": raw}
     return Event(CHAT_MESSAGE, chat.uid, payload, now)
+
+
+def plan_chat_parts(chat: Chat, messages: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Mapping[str, Any]]]:
+    """The messages in parts that each fit into one event, oldest key first.
+
+    A message that is larger than an event is a part of its own: its texts are cut.
+    """
+    longest_time = datetime.max.replace(tzinfo=UTC)
+    room = MAX_ENVELOPE_BYTES - len(build_envelope(build_chat_message(chat, {}, longest_time)))
+    part: dict[str, Mapping[str, Any]] = {}
+    size = 0
+    for key in sorted(messages):
+        # With the comma that separates it from the next.
+        added = len(msgspec.json.encode({**messages[key], "id": key})) + 1
+        if part and size + added > room:
+            yield part
+            part, size = {}, 0
+        part[key] = messages[key]
+        size += added
+    if part:
+        yield part

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import RedisError
 
-from service.domain.messages import CHAT_MODES, READ, Chat, build_chat_message, messages_in
+from service.domain.messages import CHAT_MODES, READ, Chat, build_chat_message, messages_in, plan_chat_parts
 from service.gateways.rtdb.client import RtdbClient, RtdbFault
 from service.gateways.rtdb.listener import RtdbListener
 from service.listeners.outbox import Outbox
@@ -22,8 +22,6 @@ from service.store.client import VALKEY_FAULTS
 
 log = structlog.get_logger("listeners")
 
-# An event holds 64 KB: so many messages of usual length fit.
-MAX_MESSAGES: Final = 20
 RETRY_S: Final = 1.0
 MARK_ATTEMPTS: Final = 5
 
@@ -94,11 +92,10 @@ class ChatListener:
             return
         if mode not in self._known:
             self._known[mode] = await self._history(messages)
-        new = sorted(messages.keys() - self._known[mode])
+        new = {key: message for key, message in messages.items() if key not in self._known[mode]}
         if new:
             self._choose(mode)
-        for start in range(0, len(new), MAX_MESSAGES):
-            part = {key: messages[key] for key in new[start : start + MAX_MESSAGES]}
+        for part in plan_chat_parts(self._chat, new):
             await self._outbox.publish(build_chat_message(self._chat, part, datetime.now(UTC)))
             self._known[mode].update(part)
             await self._mark_read(mode, part)

@@ -51,6 +51,30 @@ def test_a_large_event_is_cut_and_says_where() -> None:
     assert (payload["task_id"], payload["status"], payload["progress"]) == ("t1", "completed", 100)
 
 
+def test_a_long_list_keeps_as_many_items_as_fit() -> None:
+    items = [{"doc_id": f"n{number:03}", "message": "m" * 480} for number in range(150)]
+    payload = build({"notifications": items, "count": 150, "note": "n" * 2000}, "notif.sync")["payload"]
+    kept = payload["notifications"]
+    assert kept == items[: len(kept)]
+    assert 110 < len(kept) < 150
+    assert (payload["count"], payload["note"], payload["truncated"]) == (150, "n" * 2000, ["notifications"])
+
+
+def test_long_texts_of_a_lists_items_are_cut_before_items_are_dropped() -> None:
+    rest = [{"id": str(number), "text": "short"} for number in range(100)]
+    huge = {"id": "huge", "text": "x" * 90_000, "tags": list(range(50)), "sender": {"name": "y"}}
+    payload = build({"raw_messages": [huge, *rest]})["payload"]
+    cut = {"id": "huge", "text": "x" * 1000, "tags": list(range(10)), "sender": {"name": "y"}}
+    assert payload["raw_messages"] == [cut, *rest]
+    assert payload["truncated"] == ["raw_messages"]
+
+
+def test_one_large_list_does_not_empty_another() -> None:
+    payload = build({"a": ["a" * 90] * 1000, "b": ["b" * 90] * 1000, "text": "x" * 90_000})["payload"]
+    assert payload["truncated"] == ["a", "b", "text"]
+    assert min(len(payload["a"]), len(payload["b"])) > 50
+
+
 def test_what_fits_is_not_touched() -> None:
     data = {"text": "x" * 60_000}
     assert build({"data": data})["payload"] == {"data": data}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from contract import keys
 from service.store.client import Valkey
 from tests.rtdb_standin.server import RtdbStandIn
 from tests.service.application import Api
@@ -47,6 +48,29 @@ async def test_a_message_that_appears_is_told_and_marked_read(
             key,
             last,
         ]
+
+
+async def test_large_messages_that_appear_together_are_all_told(
+    database: RtdbStandIn, replica: Api, valkey: Valkey
+) -> None:
+    database.put("s/chats/t/title", "a thread")
+    large = {"a": {"text": "a" * 40_000}, "b": {"text": "b" * 40_000}}
+    small = {f"c{number:02}": {"text": str(number)} for number in range(25)}
+    huge = {"z": {"text": "z" * 90_000, "sender": "x"}}
+    async with open_tab(replica.websocket_url, query=QUERY) as tab:
+        await eventually(lambda: valkey.exists(keys.chat_position("u1:s:t")), deadline_s=SLOW_S)
+        database.patch("s/chats/t/messages", large | small | huge)
+
+        def told() -> list[dict[str, Any]]:
+            return [message for event in tab.of("chat.message") for message in event["payload"]["raw_messages"]]
+
+        await eventually(lambda: told() and told()[-1]["id"] == "z", deadline_s=SLOW_S)
+        whole = [{**message, "id": key} for key, message in (large | small).items()]
+        assert told() == [*whole, {"id": "z", "text": "z" * 1000, "sender": "x"}]
+        payloads = [event["payload"] for event in tab.of("chat.message")]
+        assert [payload.get("truncated") for payload in payloads] == [None, None, ["raw_messages"]]
+        messages = database.read("s/chats/t/messages")
+        await eventually(lambda: all(message.get("read") for message in messages.values()), deadline_s=SLOW_S)
 
 
 @pytest.mark.parametrize(
