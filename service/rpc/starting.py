@@ -89,21 +89,21 @@ class TaskStarter:
             queue=route_of(request.task_type, {**self._settings.task_routes, **self._flag.routes}),
             trace_id=structlog.contextvars.get_contextvars().get("trace_id"),
         )
-        over = await self._reserve(request, task)
-        if over is not None:
-            return over
-        claim = await self._tasks.claim(task)
-        if claim.outcome == "taken":
-            await self._quotas.take_back(task)
-            return _refusal(request, TAKEN)
-        if claim.outcome == "running":
-            await self._quotas.take_back(task)
-            return _answer(request, claim.celery_task_id, claim.status)
         try:
+            over = await self._reserve(request, task)
+            if over is not None:
+                return over
+            claim = await self._tasks.claim(task)
+            if claim.outcome == "taken":
+                await self._quotas.take_back(task)
+                return _refusal(request, TAKEN)
+            if claim.outcome == "running":
+                await self._quotas.take_back(task)
+                return _answer(request, claim.celery_task_id, claim.status)
             await self._queue_claimed(task, claim, request)
         except BaseException:
-            # Also when the call is cancelled: a claim without a message would hold the id for a week.
-            await self._give_back(task, claim)
+            # Also when the call is cancelled: a claim without a message would hold the id, and what it counts against.
+            await self._give_back(task)
             raise
         TASKS_STARTED.labels(task.task_type).inc()
         log.info(
@@ -154,12 +154,16 @@ class TaskStarter:
             trace_id=task.trace_id,
         )
 
-    async def _give_back(self, task: NewTask, claim: Claim) -> None:
+    async def _give_back(self, task: NewTask) -> None:
+        """Undoes a start that broke off wherever it was; nothing of it where its message has been taken up already."""
         try:
-            await self._tasks.release(task.task_id, claim.run)
-            await self._payloads.delete(task.task_id, claim.run)
+            released = await self._tasks.release(task)
+            if released.outcome == "begun":
+                return
             await self._quotas.take_back(task)
-            await self._unified.remove_active_task(task.user_id, task.company_id, task.task_id)
+            if released.outcome == "released":
+                await self._payloads.delete(task.task_id, released.run)
+                await self._unified.remove_active_task(task.user_id, task.company_id, task.task_id)
         except VALKEY_FAULTS as fault:
             log.error("task_claim_not_given_back", task_id=task.task_id, error=repr(fault))
 

@@ -53,6 +53,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """What came of giving a claim back. `begun`: a worker has it, or it has ended; `none`: there was no such claim."""
+
+    outcome: Literal["released", "begun", "none"]
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fence:
     """Who writes: a task's run, and the attempt at it."""
 
@@ -128,9 +136,10 @@ class TaskStore:
                 return Claim("running", celery_task_id=celery_task_id, status=status)
         return Claim("taken")
 
-    async def release(self, task_id: str, run: int) -> None:
-        """Gives a claim back that was not queued after all."""
-        await self._valkey.eval(_RELEASE, 1, keys.task(task_id), str(run))
+    async def release(self, task: NewTask) -> Released:
+        """Gives a claim back that was not queued after all; also where nobody heard whether it was made."""
+        word, run = await self._valkey.eval(_RELEASE, 1, keys.task(task.task_id), task.celery_task_id)
+        return Released(word.decode(), int(run))
 
     async def cancel(self, task_id: str, user_id: str | None, ended_at: str) -> Cancelling:
         """Asks a task to stop. `user_id` None: whosever it is; else another user's is unknown."""

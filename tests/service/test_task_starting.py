@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contract import keys
 from contract.flag import FlagDocument, encode
 from service.domain.errors import DependencyUnavailable, InvalidArguments
+from service.domain.tasks import NewTask
+from service.store.tasks import TaskStore
+from tests.service import task_types  # noqa: F401 - declares its types
 from tests.service.application import Api
 from tests.service.running_worker import User, listening_user
 from tests.service.valkey_server import RunningValkey
@@ -146,6 +151,68 @@ async def test_what_cannot_be_queued_is_undone(user: User, monkeypatch: pytest.M
     assert (answer["success"], answer["job_id"]) == (False, "job1")
     assert await user.valkey.keys("*doc_analysis_job1") == []
     assert (await user.rpc.start_document_analysis("u1", DOCUMENT, "job1"))["success"]
+
+
+@pytest.mark.parametrize("fault", [RedisTimeoutError("no answer"), asyncio.CancelledError()], ids=["lost", "deadline"])
+async def test_a_claim_whose_answer_is_lost_is_given_back(
+    user: User, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    claim = user.tasks.claim
+
+    async def claim_and_break(task: NewTask) -> None:
+        await claim(task)
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TaskStore, "claim", lambda _, task: claim_and_break(task))
+        with suppress(asyncio.CancelledError):
+            assert not (await user.start("test_request", "broken"))["success"]
+    assert await user.tasks.read("broken") is None
+    assert await user.valkey.zcard(keys.request_quota("default")) == 0
+    assert await user.valkey.hlen(keys.task_quota("default", "u1")) == 0
+    assert (await user.start("test_request", "broken"))["success"]
+    assert len(await messages(user, "default")) == 1
+
+
+async def test_a_start_that_breaks_off_while_another_has_the_id_leaves_that_one_alone(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await user.start("test_request", "same")
+
+    async def break_off(*_: Any) -> None:
+        raise RedisTimeoutError("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TaskStore, "claim", break_off)
+        assert not (await user.start("test_request", "same"))["success"]
+    assert await user.start("test_request", "same") == first
+    assert await user.valkey.exists(keys.task_payload("same"))
+    assert await user.valkey.zcard(keys.request_quota("default")) == 1
+    assert await user.valkey.hlen(keys.task_quota("default", "u1")) == 1
+
+
+async def test_a_start_whose_message_arrived_and_was_taken_up_takes_nothing_away(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue = user.queue.enqueue
+
+    async def enqueue_and_break(*words: Any, **fields: Any) -> None:
+        await enqueue(*words, **fields)
+        pipeline = user.valkey.pipeline(transaction=False)
+        user.tasks.add_begin(pipeline, fields["task_id"], fields["run"], 60, {}, holder="h1")
+        await pipeline.execute()
+        raise DependencyUnavailable("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(user.queue, "enqueue", enqueue_and_break)
+        await user.start("test_request", "begun")
+    entry = await user.tasks.read("begun")
+    assert entry is not None
+    assert entry.status == "processing"
+    assert await user.valkey.exists(keys.task_payload("begun"))
+    assert await user.valkey.zcard(keys.request_quota("default")) == 1
+    assert await user.valkey.hlen(keys.task_quota("default", "u1")) == 1
+    assert await user.valkey.hexists(keys.company("default"), "task:begun")
 
 
 async def test_while_valkey_is_away_a_start_is_a_clear_failure(own_valkey: RunningValkey) -> None:

@@ -1,5 +1,7 @@
 """The task registry: claims, fencing, times to live, results; each on a real Valkey in cluster mode."""
 
+from dataclasses import replace
+
 import pytest
 
 from contract import keys
@@ -7,7 +9,7 @@ from service.domain.tasks import COMPLETED, FAILED, NewTask
 from service.store.client import Valkey
 from service.store.payloads import PayloadStore
 from service.store.payloads import parse as parse_payload
-from service.store.tasks import Begun, Fence, TaskStore, ended_fields, parse_begun
+from service.store.tasks import Begun, Fence, Released, TaskStore, ended_fields, parse_begun
 
 TASK = NewTask("t1", "document_analysis", "u1", "acme", "celery-1", "2026-01-01T00:00:00+00:00", 1800)
 
@@ -118,14 +120,15 @@ async def test_an_ended_run_is_not_begun_again(valkey: Valkey, tasks: TaskStore)
 
 async def test_a_claim_is_given_back_only_before_it_is_begun(valkey: Valkey, tasks: TaskStore) -> None:
     claim = await tasks.claim(TASK)
-    await tasks.release("t1", claim.run - 1)
+    assert (await tasks.release(replace(TASK, celery_task_id="another"))).outcome == "none"
     assert await tasks.read("t1") is not None
-    await tasks.release("t1", claim.run)
+    assert await tasks.release(TASK) == Released("released", claim.run)
     assert await tasks.read("t1") is None
+    assert (await tasks.release(TASK)).outcome == "none"
 
     claim = await tasks.claim(TASK)
     await begin(valkey, tasks, claim.run)
-    await tasks.release("t1", claim.run)
+    assert (await tasks.release(TASK)).outcome == "begun"
     assert await tasks.read("t1") is not None
 
 

@@ -49,4 +49,4 @@ async def test_scripts_are_known_when_it_connects(quick: Valkey, valkey: Valkey)
     release = script("task_release")
     await quick.ping()
     assert await valkey.script_exists(release.digest) == [True]
-    assert await quick.eval(release, 1, "registry:task:none", "1") == 0
+    assert await quick.eval(release, 1, "registry:task:none", "1") == [b"none", b"0"]
