@@ -69,7 +69,7 @@ class TaskStarter:
     async def start(self, request: StartRequest) -> dict[str, Any]:
         """The contract's answer to a `start_…`: `{success, task_id, celery_task_id, status, …}`."""
         if not await self._dual.is_on(request.user_id):
-            return _refusal(request, FLAG_OFF)
+            return NeverRan(_refusal(request, FLAG_OFF))
         try:
             return await self._claim_and_queue(request)
         except (DependencyUnavailable, *VALKEY_FAULTS) as fault:
@@ -96,7 +96,7 @@ class TaskStarter:
             claim = await self._tasks.claim(task)
             if claim.outcome == "taken":
                 await self._quotas.take_back(task)
-                return _refusal(request, TAKEN)
+                return NeverRan(_refusal(request, TAKEN))
             if claim.outcome == "running":
                 await self._quotas.take_back(task)
                 return _answer(request, claim.celery_task_id, claim.status)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -98,6 +99,22 @@ async def test_with_the_flag_off_nothing_is_queued_and_reading_works(api: Api, u
     await user.rpc.start_document_analysis("u1", DOCUMENT, "job2")
     status = await api.data("TASK.get_task_status", "doc_analysis_job2")
     assert status["status"] == "queued"
+
+
+async def test_a_start_that_was_refused_gives_the_idempotency_key_back(api: Api, user: User) -> None:
+    async def start() -> Any:
+        return await api.data("TASK.start_document_analysis", "user", DOCUMENT, "job1", idempotency_key="mine")
+
+    for _ in range(2):
+        assert "unified registry is off" in (await start())["error"]
+    await user.valkey.set(keys.FLAG, encode(FlagDocument(revision=1, enabled=True)))
+    await user.valkey.publish(keys.FLAG_CHANNEL, "1")
+    await user.start("document_analysis", "doc_analysis_job1", user_id="another")
+    await eventually(lambda: _answers(start, "in use"))
+    assert "in use" in (await start())["error"]
+    await user.rpc.cancel_task("doc_analysis_job1")
+    assert (await start())["success"]
+    assert await start() == {"duplicate": True}
 
 
 async def test_arguments_go_by_reference_and_the_message_stays_small(user: User) -> None:
@@ -229,6 +246,10 @@ async def test_while_valkey_is_away_a_start_is_a_clear_failure(own_valkey: Runni
 async def test_an_unprintable_id_is_named_in_the_refusal(user: User) -> None:
     with pytest.raises(InvalidArguments, match="job_id"):
         await user.rpc.start_document_analysis("u1", DOCUMENT, "\x00")
+
+
+async def _answers(start: Callable[[], Awaitable[Any]], error: str) -> bool:
+    return error in (await start()).get("error", "")
 
 
 async def _is_queued(user: User) -> bool:
