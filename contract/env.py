@@ -43,7 +43,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     ),
     Variable("LISTENERS_REDIS_DB", "0", "Valkey database; 0 is the only one in cluster mode."),
     Variable("USE_LOCAL_REDIS", "false", "127.0.0.1:6379 without TLS or password, whatever else is set."),
-    Variable("LISTENERS_SERVICE_TOKEN", None, "Bearer token of /rpc and /debug; unset: no auth.", secret=True),
+    Variable("LISTENERS_SERVICE_TOKEN", None, "Bearer token of /rpc, /debug and /status; unset: no auth.", secret=True),
     Variable("LISTENERS_CHANNEL_PREFIX", "user:", "Prefix of a user's event channel."),
     Variable("LISTENERS_CHAT_CHANNEL_PREFIX", "chat:", "Prefix of a chat's event channel."),
     Variable("LISTENERS_TTL_SECONDS", "90", "Presence: seconds that a heartbeat holds."),

@@ -41,6 +41,10 @@ OPEN_TASKS: Final = "pinnokio:tasks:open"
 # Sorted set of `{company}:{collection}` whose storage is counted; the score is when maintenance looks whether the count
 # is true (ms since 1970).
 STORAGE_CHECKS: Final = "pinnokio:storage:checks"
+# Sorted set of the last tasks that failed, for /status: JSON of each; the score is when (ms since 1970).
+FAILURES: Final = "pinnokio:failures"
+FAILURES_MAX: Final = 50
+FAILURES_TTL_S: Final = DAY_S
 # JSON of the last health check: which dependency answers the workers, and how soon.
 HEALTH: Final = "pinnokio:health"
 HEALTH_TTL_S: Final = 3_600
@@ -147,7 +151,7 @@ def relay_channel(user_id: str) -> str:
 
 
 def worker_heartbeats(queue: str) -> str:
-    """Hash of a queue: a field a worker, value JSON of active, slots and seen_at."""
+    """Hash of a queue: a field a worker, value JSON of active, slots, seen_at, since and running."""
     return f"pinnokio:workers:{queue}"
 
 

@@ -49,11 +49,17 @@ TASK_TYPES: Final[dict[str, TaskType]] = {
 # Of beat's alone: a spec need not route them, they run where `cleanup` does.
 _BEATS_OWN: Final = {name: TaskType(name, MAINTENANCE, 300) for name in (RECOVERY, QUOTA_REPAIR, FIGURES)}
 OTHER_MAX_DURATION_S: Final = 3600
+_CELERY_PREFIX: Final = "pinnokio."
 
 
 def celery_name(task_type: str) -> str:
     """Celery's name of a task type."""
-    return f"pinnokio.{task_type}"
+    return f"{_CELERY_PREFIX}{task_type}"
+
+
+def task_type_named(celery_name: str) -> str:
+    """The task type of Celery's name."""
+    return celery_name.removeprefix(_CELERY_PREFIX)
 
 
 def task_type_of(task_type: str) -> TaskType:

@@ -7,7 +7,7 @@ from controller.manifests.target import API, Target, build_metadata
 from controller.manifests.types import Ingress, IngressPath
 from controller.model.api import Ingress as IngressSpec
 
-# /metrics and /debug are for inside.
+# /metrics, /debug and /status are for inside.
 PATHS: Final = ("/rpc", "/healthz", "/version")
 WEBSOCKET: Final = "/ws"
 

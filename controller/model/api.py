@@ -12,7 +12,7 @@ Annotations = dict[Annotated[str, Field(max_length=316)], Annotated[str, Field(m
 
 
 class Auth(Model):
-    """The bearer token of /rpc and /debug."""
+    """The bearer token of /rpc, /debug and /status."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(

@@ -20,6 +20,7 @@ from service.api.metrics_route import MetricsRoute
 from service.api.openapi import openapi_route
 from service.api.relay import Relay
 from service.api.rpc_route import RpcRoute
+from service.api.status_page import StatusPage
 from service.api.websocket import websocket_route
 from service.listeners.service import Listeners
 from service.logs import LogLevel
@@ -69,6 +70,7 @@ class Services:
         self.metrics = MetricsRoute(
             settings, self.lane, probe, lambda: self.flag.routes, lambda: self.listeners.count_by_kind()
         )
+        self.status = StatusPage(settings, self.lane, probe, self.flag, self.relay)
         self.health = HealthRoutes(settings, probe, self.flag, self.relay, self.listeners, self.leaving)
 
     def _dispatcher(self, settings: Settings) -> Dispatcher:
@@ -142,6 +144,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/readyz", health.readyz, methods=["GET"]),
         Route("/version", health.version, methods=["GET"]),
         Route("/debug", health.debug, methods=["GET"]),
+        Route("/status", services.status.endpoint, methods=["GET"]),
         Route("/metrics", services.metrics.endpoint, methods=["GET"]),
         Route("/openapi.json", openapi_route(settings, services.dispatcher.methods), methods=["GET"]),
         WebSocketRoute("/ws", websocket_route),

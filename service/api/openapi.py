@@ -33,6 +33,18 @@ def build_openapi(version: str, methods: Mapping[str, Method]) -> dict[str, Any]
             "/readyz": {"get": _simple("Ready: Valkey answers.", {"503": _json("Valkey does not answer.")})},
             "/version": {"get": _simple("The version.")},
             "/debug": {"get": _simple("A report per dependency.", _refusals()) | {"security": [{"bearer": []}]}},
+            "/status": {
+                "get": {
+                    "summary": "How the service is, as a page; a browser logs in with the token as password.",
+                    "security": [{"bearer": []}, {"basic": []}],
+                    "responses": {
+                        "200": _page("The page."),
+                        "401": _page("A login is needed."),
+                        "403": _json("The bearer token is wrong.", _ref("Refusal")),
+                        "503": _page("The page, without what Valkey does not tell."),
+                    },
+                }
+            },
             "/metrics": {
                 "get": {
                     "summary": "Figures for Prometheus.",
@@ -42,7 +54,10 @@ def build_openapi(version: str, methods: Mapping[str, Method]) -> dict[str, Any]
         },
         "components": {
             "schemas": {**shapes, **shared, **_refusal_shapes()},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
         },
     }
 
@@ -108,6 +123,10 @@ def _simple(summary: str, more: dict[str, Any] | None = None) -> dict[str, Any]:
 
 def _json(description: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema or {"type": "object"}}}}
+
+
+def _page(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"text/html": {}}}
 
 
 def _ref(name: str) -> dict[str, str]:

@@ -15,10 +15,12 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from service.domain.events import Event
+from service.domain.failures import Failure
 from service.domain.progress import Report
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
 from service.store.batches import together
 from service.store.client import VALKEY_FAULTS
+from service.store.failures import add_failure
 from service.store.tasks import Fence, ended_fields
 from service.tasks.declaring import notices_of
 from service.tasks.services import Services
@@ -29,6 +31,7 @@ T = TypeVar("T")
 # A result is worth waiting for: Valkey restarts, fails over, or is full for a while.
 END_PATIENCE_S: Final = 120.0
 RETRY_EVERY_S: Final = 0.25
+TOLD_LATE: Final = "its worker died before it told of its end; TASK.get_task_status has it"
 
 
 async def patiently(operation: Callable[[], Awaitable[T]], patience_s: float = END_PATIENCE_S) -> T:
@@ -115,7 +118,9 @@ async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
         return
     outcome = await patiently(lambda: services.tasks.read_outcome(entry.task_id))
     result = outcome.result if outcome else None
-    ending = Ending(entry.current_step, result=result, error=entry.error, is_cancelled=entry.status == CANCELLED)
+    ending = Ending(
+        entry.current_step, result=result, error=entry.error, is_cancelled=entry.status == CANCELLED, logged=TOLD_LATE
+    )
     await patiently(lambda: _announce(services, entry, fence, ending, is_again=True))
     log.info("task_end_told_late", status=entry.status)
 
@@ -135,6 +140,10 @@ async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: 
     services.tasks.add_announced(pipeline, fence)
     if ending.status == COMPLETED and ending.duration_s is not None:
         services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)
+    if ending.status == FAILED:
+        # As the log has it, without what the user sent.
+        error = ending.logged or ending.error or ""
+        add_failure(pipeline, Failure(entry.task_id, entry.task_type, fence.run, error, entry.trace_id), now)
     services.payloads.add_delete(pipeline, fence.task_id, fence.run)
     await together(
         pipeline.execute(),

@@ -26,7 +26,7 @@ def run_worker(settings: Settings) -> int:
     touch(settings.heartbeat_file)
     use_own_transport()
     app = make_app(settings)
-    metrics = WorkerMetrics(settings, _hostname(settings), read_running)
+    metrics = WorkerMetrics(settings, _hostname(settings), lambda: [(each.name, each.queue) for each in read_running()])
     peak = Peak()
     watch_in_parent(app, settings, metrics, peak)
     level = LevelFollower(settings)
@@ -78,7 +78,7 @@ def _pulse_step(
 ) -> type[bootsteps.StartStopStep]:
     def read_load(worker: Any) -> Load:
         active = len(state.active_requests)
-        return Load(active, worker.pool.num_processes, peak.take(active))
+        return Load(active, worker.pool.num_processes, peak.take(active), read_running())
 
     class PulseStep(bootsteps.StartStopStep):
         """Starts pulse and figures beside the pool, and lets the event loop tick the pulse."""

@@ -7,7 +7,7 @@ do not age the file, for a worker that reconnects is well; a loop that stopped t
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ import redis
 import structlog
 
 from contract import keys
+from contract.queues import task_type_named
 from service.settings import Settings
 from service.tasks.services import worker_name
 from service.worker.plain_client import connect_plainly
@@ -24,8 +25,20 @@ from service.worker.plain_client import connect_plainly
 log = structlog.get_logger("pinnokio.worker")
 
 BEAT_S: Final = 2.0
+# Of more tasks at a time the heartbeat names the oldest.
+RUNNING_TOLD: Final = 16
 # The loop ticks each BEAT_S; a message that is decoded or a child that is forked takes far less than this.
 STUCK_AFTER_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTask:
+    """`name`: Celery's; `task_id` None: a chore's; `since`: seconds since 1970."""
+
+    name: str
+    queue: str
+    task_id: str | None
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,7 @@ class Load:
     active: int
     slots: int
     peak: int = 0
+    running: Sequence[RunningTask] = ()
 
 
 class Peak:
@@ -80,6 +94,7 @@ class Pulse:
         self._is_connecting = is_connecting
         self._is_stopping = is_stopping
         self._last_tick = time.monotonic()
+        self._since = round(time.time(), 3)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._is_heard = True
@@ -129,7 +144,16 @@ class Pulse:
             log.debug("worker_heartbeat", active=load.active, slots=load.slots)
 
     def _tell(self, valkey: redis.Redis, load: Load) -> None:
-        said = {"active": load.active, "peak": load.peak, "slots": load.slots, "seen_at": round(time.time(), 3)}
+        # The oldest first: those are the ones that somebody looks for.
+        running = sorted(load.running, key=lambda task: task.since)[:RUNNING_TOLD]
+        said = {
+            "active": load.active,
+            "peak": load.peak,
+            "slots": load.slots,
+            "seen_at": round(time.time(), 3),
+            "since": self._since,
+            "running": [[task_type_named(task.name), task.task_id, round(task.since, 3)] for task in running],
+        }
         beat = msgspec.json.encode(said)
         pipeline = valkey.pipeline(transaction=False)
         for queue in self._settings.celery_queues:

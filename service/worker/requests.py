@@ -22,7 +22,7 @@ from service.tasks.services import worker_name
 from service.worker.hard_limit import end_lost_in_background
 from service.worker.metrics import WorkerMetrics
 from service.worker.plain_client import connect_plainly
-from service.worker.pulse import Peak
+from service.worker.pulse import Peak, RunningTask
 from service.worker.report import parse_report
 
 log = structlog.get_logger("pinnokio.worker")
@@ -84,11 +84,14 @@ def _waited_s(request: Request) -> float | None:
     return time.time() - sent_at
 
 
-def read_running() -> list[tuple[str, str]]:
-    """Names and queues of the tasks that children work at now; asked from a thread beside the event loop."""
+def read_running() -> list[RunningTask]:
+    """What children work at now; asked from a thread beside the event loop."""
     while True:
         try:
-            return [(request.name, request.queue) for request in list(state.active_requests)]
+            return [
+                RunningTask(each.name, each.queue, each.kwargs.get("task_id"), each.time_start or time.time())
+                for each in list(state.active_requests)
+            ]
         except RuntimeError:
             # One was taken up while the set was copied.
             continue

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from contract import keys
 from contract.env import VARIABLES
 from service.log_masks import Mask, build_trace
 from service.settings import Settings
@@ -115,6 +116,9 @@ async def _send_everything(url: str, user: User) -> None:
             await user.events_until_end(started["data"]["conversation_id"], 60)
         await user.start("test_fail", "failing", quoting=f"{DOCUMENT} {' '.join(FORMS)}")
         await user.events_until_end("failing")
+        failures = str(await user.valkey.zrange(keys.FAILURES, 0, -1))
+        assert "failing" in failures
+        assert "Madame" not in failures
         await user.valkey.config_set("maxmemory", "1mb")
         answer = await call("TASK.start_document_analysis", "u1", {"content": DOCUMENT}, "too-much")
         assert not answer["data"]["success"]
