@@ -13,7 +13,7 @@ import msgspec
 
 from contract.flag import FlagDocument
 from service.domain.failures import Failure
-from service.domain.health import DEPENDENCIES, DISABLED, ERROR, OK, OLD_S, SKIPPED, Answer, HealthCheck
+from service.domain.health import DISABLED, ERROR, OK, OLD_S, SKIPPED, Answer, HealthCheck
 from service.domain.reports.units import UNKNOWN, show_duration
 from service.domain.storage import format_size
 
@@ -27,7 +27,8 @@ LONG_WAIT_S: Final = 60.0
 RECENT_S: Final = 600.0
 # As the operator counts them: a process renews its acknowledgement each half minute.
 ACK_LIVES_S: Final = 90.0
-_NAMES: Final = {"redis": "Valkey", "firestore": "Firestore", "chroma": "Chroma", "openai": "OpenAI endpoint"}
+_VALKEY: Final = "Valkey"
+_ASKED_BY_WORKERS: Final = {"firestore": "Firestore", "chroma": "Chroma", "openai": "OpenAI endpoint"}
 
 
 class Running(msgspec.Struct, frozen=True, array_like=True):
@@ -314,14 +315,13 @@ def _build_failures(failures: Iterable[tuple[Failure, float]], now: float) -> It
 def _build_dependencies(seen: Seen, now: float) -> Iterator[Dependency]:
     """Valkey as it answered just now, the others as a worker found them last."""
     if seen.valkey_latency_ms is None:
-        yield Dependency(_NAMES["redis"], "bad", "down", "no answer")
+        yield Dependency(_VALKEY, "bad", "down", "no answer")
     else:
-        yield Dependency(_NAMES["redis"], "ok", f"{seen.valkey_latency_ms:.1f} ms", _write_memory(seen))
+        yield Dependency(_VALKEY, "ok", f"{seen.valkey_latency_ms:.1f} ms", _write_memory(seen))
     is_new = seen.health is not None and now - seen.health.checked_at <= OLD_S
     answers = seen.health.dependencies if seen.health is not None and is_new else {}
-    for name in DEPENDENCIES:
-        if name != "redis":
-            yield _build_dependency(_NAMES[name], answers.get(name, Answer(SKIPPED)))
+    for name, shown in _ASKED_BY_WORKERS.items():
+        yield _build_dependency(shown, answers.get(name, Answer(SKIPPED)))
 
 
 def _build_dependency(name: str, answer: Answer) -> Dependency:
