@@ -78,9 +78,10 @@ class ChatListeners:
         return list(self._held)
 
     def lost(self, names: Iterable[str]) -> None:
-        """Another process holds these now."""
+        """This process does not hold these any more, if it still thinks so."""
         for name in names:
-            self._held.pop(name).cancel()
+            if name in self._held:
+                self._held.pop(name).cancel()
 
     def kept(self) -> None:
         """What is held is surely held again. Nothing is lost meanwhile: messages wait to be published."""

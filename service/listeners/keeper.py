@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
@@ -14,6 +15,8 @@ from service.store.leases import RENEW_S, Leases
 log = structlog.get_logger("listeners")
 
 RESIGN_S: Final = 1.0
+# Far more often than leases run out (`leases.KEPT_S`).
+EXTEND_S: Final = 3_600.0
 
 
 class Group(Protocol):
@@ -23,7 +26,7 @@ class Group(Protocol):
         """What it holds."""
 
     def lost(self, names: Iterable[str]) -> None:
-        """Another process holds these now."""
+        """This process does not hold these any more, if it still thinks so."""
 
     def kept(self) -> None:
         """What is left is surely held again."""
@@ -36,6 +39,7 @@ class LeaseKeeper:
         self.leases = leases
         self._groups: Sequence[Group] = ()
         self._confirmed_lapses: int | None = None
+        self._extend_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -66,6 +70,8 @@ class LeaseKeeper:
                 await self.leases.renew()
                 if not self.is_confirmed:
                     await self._confirm()
+                elif time.monotonic() >= self._extend_at:
+                    await self._extend()
             except (*VALKEY_FAULTS, RedisError) as fault:
                 log.warning("listener_leases_not_renewed", error=repr(fault))
                 pause_s = random.uniform(0.2, 0.5)  # noqa: S311 - spreads attempts, no secret
@@ -80,5 +86,11 @@ class LeaseKeeper:
             holders = await self.leases.claim(group.names())
             group.lost([name for name, holder in holders.items() if holder != self.leases.holder])
         self._confirmed_lapses = lapses
+        self._extend_at = time.monotonic() + EXTEND_S
         for group in self._groups:
             group.kept()
+
+    async def _extend(self) -> None:
+        for group in self._groups:
+            group.lost(await self.leases.extend(group.names()))
+        self._extend_at = time.monotonic() + EXTEND_S

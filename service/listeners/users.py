@@ -135,9 +135,10 @@ class UserListeners:
         return list(self._held)
 
     def lost(self, names: Iterable[str]) -> None:
-        """Another process holds these now."""
+        """This process does not hold these any more, if it still thinks so."""
         for uid in names:
-            self._held.pop(uid).stop()
+            if uid in self._held:
+                self._held.pop(uid).stop()
 
     def kept(self) -> None:
         """What is held is surely held again; what was published meanwhile may not have arrived."""

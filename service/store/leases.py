@@ -21,6 +21,8 @@ _RELEASE: Final = script("lease_release")
 # A dead holder's users are taken over within TTL_S + RENEW_S and the time that listening anew takes: under 15 s.
 TTL_S: Final = 8.0
 RENEW_S: Final = 2.0
+# What is left of a lease in any case, so that Valkey keeps none for ever; who holds one for longer extends it.
+KEPT_S: Final = keys.DAY_S
 
 
 class Leases:
@@ -71,6 +73,12 @@ class Leases:
             holders |= await self._claim(dead)
         return holders
 
+    async def extend(self, names: Iterable[str]) -> list[str]:
+        """Keeps the leases for another KEPT_S; those that this process does not hold."""
+        asked = list(names)
+        holders = await run_batches(self._lane, [("GETEX", keys.listener(name), "EX", KEPT_S) for name in asked])
+        return [name for name, holder in zip(asked, holders, strict=True) if holder != self.holder.encode()]
+
     async def release(self, names: Iterable[str]) -> None:
         await run_batches(self._lane, [("EVAL", _RELEASE, 1, keys.listener(name), self.holder) for name in names])
 
@@ -82,7 +90,7 @@ class Leases:
     async def _claim(self, wanted: list[tuple[str, str]]) -> dict[str, str]:
         answers = await run_batches(
             self._lane,
-            [("EVAL", _CLAIM, 1, keys.listener(name), self.holder, keys.DAY_S, dead) for name, dead in wanted],
+            [("EVAL", _CLAIM, 1, keys.listener(name), self.holder, KEPT_S, dead) for name, dead in wanted],
         )
         return {name: holder.decode() for (name, _), holder in zip(wanted, answers, strict=True)}
 
