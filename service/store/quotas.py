@@ -137,7 +137,7 @@ class QuotaStore:
         for task in tasks:
             start = task.celery_task_id or ""
             commands.append(("EVAL", _RELEASE, 1, keys.task_quota(task.company_id, task.user_id), task.task_id, start))
-            commands.append(self._storage.build_expire(task.company_id, task.task_id))
+            commands.append(self._storage.build_expire(task))
             if not have_run:
                 commands.append(("ZREM", keys.request_quota(task.company_id), start))
         await run_batches(self._lane, commands)

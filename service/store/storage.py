@@ -14,6 +14,7 @@ from typing import Any, Final
 from contract import keys
 from service.domain.quotas import STORAGE_LIMIT_MB, Refusal, choose_storage_retry_ms
 from service.domain.storage import MB
+from service.domain.tasks import NewTask, TaskEntry
 from service.store.client import Valkey
 from service.store.lane import Command
 from service.store.limits import Limits
@@ -56,9 +57,9 @@ class Check:
         return min((self.measured_ms + _DAY_MS, *(until for until in self.held_until_ms if until > self.now_ms)))
 
 
-def task_holder(task_id: str) -> str:
-    """Who holds what a task reserved, whichever attempt it is at."""
-    return f"task:{task_id}"
+def task_holder(task: NewTask | TaskEntry) -> str:
+    """Who holds what a task reserved, whichever attempt it is at; another start of the same id is another holder."""
+    return f"task:{task.celery_task_id}"
 
 
 class Reservation:
@@ -145,9 +146,9 @@ class StorageStore:
     async def release(self, company_id: str, holder: str) -> None:
         await self._valkey.hdel(keys.storage_quota(company_id), _HELD + holder)
 
-    def build_expire(self, company_id: str, task_id: str) -> Command:
+    def build_expire(self, task: NewTask | TaskEntry) -> Command:
         """The command that says that a task has ended, whose process may have died before it released what it held."""
-        return ("EVAL", _EXPIRE, 1, keys.storage_quota(company_id), task_holder(task_id))
+        return ("EVAL", _EXPIRE, 1, keys.storage_quota(task.company_id), task_holder(task))
 
     async def read_changes(self, company_id: str, collection_name: str) -> int:
         """How often something was counted for a collection; `correct` compares it."""

@@ -229,12 +229,12 @@ class Run:
         self.llm = use
 
     async def reserve_storage(self, collection_name: str, size_bytes: int) -> Reservation:
-        """As TaskContext says it. A task holds it under its own id, so that its next attempt takes it over."""
+        """As TaskContext says it. A task holds it under its start, so that its next attempt takes it over."""
         held_s = self.kind.max_duration_s + keys.TASK_GRACE_S
         try:
             return await patiently(
                 lambda: self._services.storage.reserve(
-                    self.company_id, collection_name, size_bytes, holder=task_holder(self.task_id), held_s=held_s
+                    self.company_id, collection_name, size_bytes, holder=task_holder(self._entry), held_s=held_s
                 )
             )
         except QuotaExceeded as refusal:

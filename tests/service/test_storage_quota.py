@@ -89,11 +89,22 @@ async def test_a_reservation_whose_time_is_over_counts_no_more(user: User, stora
 
 async def test_what_an_ended_task_still_held_counts_no_more_and_is_looked_at(user: User, storage: StorageStore) -> None:
     task = NewTask("t1", "vector_embeddings", "u1", "acme", "start-1", "now", 60)
-    await storage.reserve("acme", "texts", 10 * MB, holder=task_holder("t1"))
+    await storage.reserve("acme", "texts", 10 * MB, holder=task_holder(task))
     await user.services.quotas.release(task)
     assert await storage.read_held("acme") == 0
     (check,) = await storage.read_due(10)
     assert (check.collection_name, check.is_counted_right, check.is_written_to) == ("texts", False, False)
+
+
+async def test_starting_a_running_task_again_leaves_what_it_reserved(user: User, storage: StorageStore) -> None:
+    first = await user.start("test_store", "same", size_bytes=1)
+    entry = await user.tasks.read("same")
+    assert entry is not None
+    await storage.reserve("default", "texts", MB, holder=task_holder(entry))
+    assert await user.start("test_store", "same", size_bytes=1) == first
+    assert await storage.read_held("default") == MB
+    await user.services.quotas.release(entry)
+    assert await storage.read_held("default") == 0
 
 
 async def test_a_collection_counts_for_its_first_writer(user: User, storage: StorageStore) -> None:
