@@ -61,7 +61,8 @@ class ForeignTasks:
         }
         started = {"started_at": datetime.now(UTC).isoformat()} if report.status == PROCESSING else {}
         patch = Patch(
-            guard=_FOREIGN | {"run": str(entry.run), "status": entry.status},
+            guard=_FOREIGN | {"run": str(entry.run)},
+            refuse={"status": tuple(ENDED)},
             set={name: value for name, value in values.items() if value is not None},
             default=started,
             ttl_s=keys.TASK_ENDED_TTL_S if report.status in ENDED else entry.max_duration_s + keys.TASK_GRACE_S,

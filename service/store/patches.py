@@ -14,14 +14,15 @@ _ENCODER: Final = msgspec.json.Encoder()
 class Patch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is done to the hash, in the order of the fields below.
 
-    `only_if`: the hash must exist, or must be new. `guard`: fields that must hold these values. `read`: fields whose
-    values of before are answered. `clear`: prefixes of fields that go. `default`: set where the field is missing.
-    `append`: fields that take the next place in the order of lists. `keep`: prefix of a list → how many of its last
-    elements stay. `ttl_s` 0: the time to live stays.
+    `only_if`: the hash must exist, or must be new. `guard`: fields that must hold these values; `refuse`: fields that
+    may hold none of these. `read`: fields whose values of before are answered. `clear`: prefixes of fields that go.
+    `default`: set where the field is missing. `append`: fields that take the next place in the order of lists. `keep`:
+    prefix of a list → how many of its last elements stay. `ttl_s` 0: the time to live stays.
     """
 
     only_if: Literal["", "exists", "new"] = ""
     guard: dict[str, str] = msgspec.field(default_factory=dict)
+    refuse: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     read: tuple[str, ...] = ()
     clear: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()

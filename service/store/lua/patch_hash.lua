@@ -13,6 +13,14 @@ for field, value in pairs(patch.guard or {}) do
     return {0}
   end
 end
+for field, values in pairs(patch.refuse or {}) do
+  local has = call('HGET', key, field)
+  for _, value in ipairs(values) do
+    if has == value then
+      return {0}
+    end
+  end
+end
 
 local answer = {1}
 if patch.read then

@@ -211,6 +211,18 @@ async def test_a_task_that_somebody_else_runs(api_on: Api, valkey: Valkey) -> No
     assert (await read(api_on))["services"]["tasks"] == {"active_tasks": [], "task_history": ["t:1"]}
 
 
+async def test_of_many_reports_at_once_none_is_lost_and_an_end_is_final(api_on: Api) -> None:
+    await api_on.data(f"{SPACE}.register_task", "t1", "audit", "u", "acme")
+
+    async def report(status: str, percent: int) -> bool:
+        return bool(await api_on.data(f"{SPACE}.update_task_progress", "t1", status, percent))
+
+    assert all(await asyncio.gather(*(report("processing", percent) for percent in range(20))))
+    ends = await asyncio.gather(*(report("completed", 100) for _ in range(20)))
+    assert sum(ends) == 1
+    assert not await report("processing", 50)
+
+
 async def test_what_our_workers_run_is_theirs_to_write(api_on: Api, valkey: Valkey) -> None:
     ours: Any = {"user_id": "u", "company_id": "acme", "status": "processing", "celery_task_id": "c", "run": "1"}
     await valkey.hset("registry:task:ours", mapping=ours)
