@@ -50,8 +50,22 @@ def test_addresses_lie_in_the_network_and_apart() -> None:
     assert ipaddress.IPv4Address(layout.node_address) in link
 
 
+def test_a_second_node_stands_apart_and_goes_with_the_cluster() -> None:
+    first, second = Layout(CLONE, 150).nodes
+    for name in ("name", "node_name", "netns", "veth", "node_address", "node_pod_cidr", "kubelet_user", "log_dir"):
+        assert getattr(first, name) != getattr(second, name), name
+    for name in ("bridge", "network", "pki_dir", "api_url", "kubeconfig", "dns_address"):
+        assert getattr(first, name) == getattr(second, name), name
+    assert second.run_dir.parent == first.run_dir
+    assert second.data_dir.parent == first.data_dir
+    assert second.cgroup.startswith(f"{first.cgroup}/")
+    pods = ipaddress.IPv4Network(second.node_pod_cidr)
+    assert pods.subnet_of(ipaddress.IPv4Network(first.pod_cidr))
+    assert not pods.overlaps(ipaddress.IPv4Network(first.node_pod_cidr))
+
+
 def test_names_fit_the_kernel() -> None:
-    layout = Layout(CLONE, 150)
+    layout = Layout(CLONE, 150).nodes[-1]
     assert max(len(layout.veth), len(layout.bridge)) <= LONGEST_INTERFACE_NAME
     assert len(str(layout.containerd_socket)) + len(".ttrpc") <= LONGEST_SOCKET_PATH
     assert len(str(layout.kubelet_dir / "pod-resources" / "kubelet.sock")) <= LONGEST_SOCKET_PATH
@@ -70,7 +84,7 @@ def test_every_program_has_a_command(program: str) -> None:
 def test_what_programs_write_stays_in_the_clusters_folders() -> None:
     layout = Layout(CLONE, 150)
     kubelet = settings.build_kubelet_config(layout)
-    assert kubelet["cgroupRoot"] == f"/{layout.name}"
+    assert kubelet["cgroupRoot"] == f"/{layout.cgroup}"
     assert str(kubelet["podLogsDir"]).startswith(str(layout.data_dir))
     containerd = settings.build_containerd_config(layout)
     assert "netns_mounts_under_state_dir = true" in containerd

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from tests.cluster.binaries import (
 from tests.cluster.export import export_layout
 from tests.cluster.model import REPOSITORY, Builder, ClusterError
 from tests.cluster.packages import apt_is_there, ensure_packages, missing_packages
-from tests.cluster.source import cgroups, node, processes, state
+from tests.cluster.source import cgroups, joining, node, processes, state
 from tests.cluster.source.api import Api
 from tests.cluster.source.images import import_image, normalize_reference
 from tests.cluster.source.layout import Layout
@@ -91,8 +93,8 @@ class SourceProvider:
             alive = processes.is_alive(record)
             size = f"{read_memory_mb([record.pid]):4d} MB" if alive else ""
             lines.append((name, f"pid {record.pid:<9} {'running' if alive else 'ENDED':<11} {size}".rstrip()))
-        pods = cgroups.read_pids(layout.name, cgroups.PODS)
-        everything = cgroups.read_pids(layout.name)
+        pods = cgroups.read_pids(layout.cgroup, cgroups.PODS)
+        everything = cgroups.read_pids(layout.cgroup)
         lines.append(("pods", f"{len(pods)} processes".ljust(25) + f"{read_memory_mb(pods):5d} MB"))
         etcd_mb = read_tmpfs_mb(layout.etcd_dir)
         lines.append(("etcd's data in memory", f"{etcd_mb:30d} MB"))
@@ -109,22 +111,32 @@ class SourceProvider:
             raise ClusterError(f"this cluster has no program {name}")
         processes.stop(record)
 
+    @contextmanager
+    def second_node(self) -> Iterator[SecondNode]:
+        """A further node, Ready, for as long as the block runs."""
+        layout = self._layout().nodes[1]
+        kubernetes_bin, images = _ensure_built()
+        try:
+            joining.add_node(layout, kubernetes_bin, images)
+            yield SecondNode(layout)
+        finally:
+            joining.remove_node(layout)
+
     def builder(self) -> Builder:
         return buildah.BuildahBuilder()
 
     def load(self, image: str) -> str:
-        layout = state.read_layout(self.clone)
-        if layout is None:
-            raise ClusterError("there is no cluster to load into: `python -m tests.cluster up`")
-        with step(f"Load {image}") as current:
-            folder, ref = export_layout(image)
-            taken = import_image(layout, folder, image, ref)
-            current.note = "imported" if taken else "the node has it"
-        return normalize_reference(image)
+        return _load(self._layout(), image)
 
     def host_address(self) -> str | None:
         layout = state.read_layout(self.clone)
         return None if layout is None else layout.host_address
+
+    def _layout(self) -> Layout:
+        layout = state.read_layout(self.clone)
+        if layout is None:
+            raise ClusterError("there is no cluster: `python -m tests.cluster up`")
+        return layout
 
     def _bring_up(self, kubernetes_bin: Path, images: list[SystemImage]) -> None:
         """Repair what is there, where that can be; else, or where it does not help, begin anew."""
@@ -141,6 +153,29 @@ class SourceProvider:
         node.bring_up(state.create_layout(self.clone), kubernetes_bin, images)
 
 
+@dataclass(frozen=True)
+class SecondNode:
+    """A node that can be lost."""
+
+    layout: Layout
+
+    @property
+    def name(self) -> str:
+        return self.layout.node_name
+
+    @property
+    def other(self) -> str:
+        """Name of the first node."""
+        return self.layout.nodes[0].node_name
+
+    def load(self, reference: str) -> None:
+        """Put an image there that this clone built, by the reference that pods name."""
+        _load(self.layout, reference.removeprefix("docker.io/library/"))
+
+    def cut_power(self) -> None:
+        joining.cut_power(self.layout)
+
+
 def why_unfit() -> str | None:
     """The reason why a cluster from source cannot be had on this machine; None when it can."""
     if sys.platform != "linux":
@@ -153,6 +188,14 @@ def why_unfit() -> str | None:
     if not apt_is_there():
         return "a cluster from source needs a Debian with apt-get"
     return why_go_is_unfit()
+
+
+def _load(layout: Layout, image: str) -> str:
+    with step(f"Load {image}") as current:
+        folder, ref = export_layout(image)
+        taken = import_image(layout, folder, image, ref)
+        current.note = "imported" if taken else "the node has it"
+    return normalize_reference(image)
 
 
 def _ensure_built() -> tuple[Path, list[SystemImage]]:

@@ -1,4 +1,4 @@
-"""A few words with the API server, over TLS with the administrator's certificate: read, server-side apply, wait."""
+"""A few words with the API server, over TLS with the administrator's certificate: read, apply, delete, wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Api:
     """The cluster's API server; every call opens a connection of its own."""
 
     def __init__(self, layout: Layout) -> None:
-        self._address = layout.node_address
+        self._address = layout.api_address
         self._tls = ssl.create_default_context(cafile=str(layout.pki_dir / "ca.crt"))
         self._tls.load_cert_chain(layout.pki_dir / "admin.crt", layout.pki_dir / "admin.key")
 
@@ -42,6 +42,12 @@ class Api:
         query = f"?fieldManager={FIELD_MANAGER}&force=true"
         status, body = self._request("PATCH", path + query, json.dumps(manifest), "application/apply-patch+yaml")
         return self._answer("PATCH", path, status, body)
+
+    def delete(self, path: str) -> None:
+        """Gone already is fine."""
+        status, body = self._request("DELETE", path)
+        if status != http.client.NOT_FOUND:
+            self._answer("DELETE", path, status, body)
 
     def _request(
         self, method: str, path: str, body: str | None = None, content_type: str = "application/json"

@@ -1,6 +1,7 @@
 """Where everything of one clone's cluster is: its names, folders and addresses, derived from the clone's path.
 
-Two clones on one machine get different ones, so that their clusters live side by side.
+Two clones on one machine get different ones, so that their clusters live side by side. Of a cluster's nodes the first
+has the control plane; each other one has folders of its own within the cluster's, so that all goes with the cluster.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 RUN_ROOT = Path("/run/pinnokio-cluster")
@@ -18,14 +19,22 @@ NETNS_DIR = Path("/run/netns")
 # of 10.244 and 10.96, which other Kubernetes clusters take.
 FIRST_OCTET, OCTETS = 112, 112
 API_PORT = 6443
+# The first one, and one that a test may add to lose it.
+NODES = 2
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names and places of a clone's cluster; nothing here says whether they exist."""
+    """Names and places of a clone's cluster, as one of its nodes sees them; nothing here says whether they exist."""
 
     clone: Path
     octet: int
+    node: int = 1
+
+    @property
+    def nodes(self) -> tuple[Layout, ...]:
+        """All nodes that the cluster may have."""
+        return tuple(replace(self, node=number) for number in range(1, NODES + 1))
 
     @property
     def id(self) -> str:
@@ -33,21 +42,25 @@ class Layout:
 
     @property
     def name(self) -> str:
-        """Name of the namespace, the node's cgroup, the kubeconfig's context."""
-        return f"pinnokio-{self.id}"
+        """Name of the namespace, the kubeconfig's context."""
+        return f"{self._cluster}{'' if self.node == 1 else f'-n{self.node}'}"
+
+    @property
+    def cgroup(self) -> str:
+        return str(Path(self._cluster) / self._own)
 
     @property
     def run_dir(self) -> Path:
         """Sockets, records and containerd's state; short, for a socket's path ends at 107 characters."""
-        return RUN_ROOT / self.id
+        return RUN_ROOT / self.id / self._own
 
     @property
     def data_dir(self) -> Path:
-        return DATA_ROOT / self.id
+        return DATA_ROOT / self.id / self._own
 
     @property
     def pki_dir(self) -> Path:
-        return self.data_dir / "pki"
+        return DATA_ROOT / self.id / "pki"
 
     @property
     def config_dir(self) -> Path:
@@ -84,7 +97,7 @@ class Layout:
 
     @property
     def log_dir(self) -> Path:
-        return self.clone / ".cluster" / "logs"
+        return self.clone / ".cluster" / "logs" / self._own
 
     @property
     def kubeconfig(self) -> Path:
@@ -102,11 +115,16 @@ class Layout:
     @property
     def veth(self) -> str:
         """The host's end of the node's link."""
-        return f"pk{self.id}n1"
+        return f"pk{self.id}n{self.node}"
 
     @property
     def node_name(self) -> str:
-        return f"{self.name}-node-1"
+        return f"{self._cluster}-node-{self.node}"
+
+    @property
+    def kubelet_user(self) -> str:
+        """Name of kubelet's certificate and kubeconfig."""
+        return "kubelet" if self.node == 1 else f"kubelet-{self.node}"
 
     @property
     def network(self) -> ipaddress.IPv4Network:
@@ -118,7 +136,7 @@ class Layout:
 
     @property
     def node_pod_cidr(self) -> str:
-        return f"10.{self.octet}.0.0/24"
+        return f"10.{self.octet}.{self.node - 1}.0/24"
 
     @property
     def service_cidr(self) -> str:
@@ -138,11 +156,24 @@ class Layout:
 
     @property
     def node_address(self) -> str:
-        return f"10.{self.octet}.192.11"
+        return f"10.{self.octet}.192.{10 + self.node}"
+
+    @property
+    def api_address(self) -> str:
+        return self.nodes[0].node_address
 
     @property
     def api_url(self) -> str:
-        return f"https://{self.node_address}:{API_PORT}"
+        return f"https://{self.api_address}:{API_PORT}"
+
+    @property
+    def _cluster(self) -> str:
+        return f"pinnokio-{self.id}"
+
+    @property
+    def _own(self) -> str:
+        """The folder of a node that is not the first, within the cluster's."""
+        return "" if self.node == 1 else f"n{self.node}"
 
 
 def clone_id(clone: Path) -> str:

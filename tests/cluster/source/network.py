@@ -1,4 +1,4 @@
-"""The node's network namespace, its link to the host, and the routes by which the host reaches pods and Services.
+"""The nodes' network namespaces, their links to the host, and the routes by which the host reaches pods and Services.
 
 Nothing in the namespace has a way out: it has no default route, so a pod reaches pods, Services, the node and the
 host's end of the link, and nothing else.
@@ -32,13 +32,42 @@ def read_taken_networks(own_bridge: str) -> list[ipaddress.IPv4Network]:
 
 
 def create_network(layout: Layout) -> None:
-    """Make the bridge, the namespace, the link between them, and the routes."""
-    inside = ["ip", "-netns", layout.name]
-    commands = [
-        ["ip", "netns", "add", layout.name],
+    """Make the bridge, the first node's namespace, the link between them, and the routes."""
+    _run_all(
         ["ip", "link", "add", layout.bridge, "type", "bridge"],
         ["ip", "address", "add", f"{layout.host_address}/24", "dev", layout.bridge],
         ["ip", "link", "set", layout.bridge, "up"],
+    )
+    _link_node(layout)
+    _run_all(
+        ["ip", "route", "add", layout.pod_cidr, "via", layout.node_address],
+        ["ip", "route", "add", layout.service_cidr, "via", layout.node_address],
+    )
+
+
+def join_network(layout: Layout) -> None:
+    """Link a further node to the bridge; this machine and the first node find its pods by it."""
+    first = layout.nodes[0]
+    _link_node(layout)
+    via = ["route", "replace", layout.node_pod_cidr, "via", layout.node_address]
+    _run_all(
+        ["ip", *via],
+        ["ip", "-netns", first.name, *via],
+        ["ip", "-netns", layout.name, "route", "add", first.node_pod_cidr, "via", first.node_address],
+    )
+
+
+def leave_network(layout: Layout) -> None:
+    """Remove what `join_network` made, as far as it is there."""
+    for where in ([], ["-netns", layout.nodes[0].name]):
+        succeeds(["ip", *where, "route", "delete", layout.node_pod_cidr, "via", layout.node_address])
+    _unlink_node(layout)
+
+
+def _link_node(layout: Layout) -> None:
+    inside = ["ip", "-netns", layout.name]
+    _run_all(
+        ["ip", "netns", "add", layout.name],
         ["ip", "link", "add", layout.veth, "type", "veth", "peer", _NODE_LINK, "netns", layout.name],
         ["ip", "link", "set", layout.veth, "master", layout.bridge, "up"],
         [*inside, "link", "set", "lo", "up"],
@@ -46,10 +75,22 @@ def create_network(layout: Layout) -> None:
         [*inside, "link", "set", _NODE_LINK, "up"],
         # Without a route a Service that has no endpoints were unreachable; so kube-proxy refuses connections to it.
         [*inside, "route", "add", layout.service_cidr, "dev", "lo"],
-        ["ip", "route", "add", layout.pod_cidr, "via", layout.node_address],
-        ["ip", "route", "add", layout.service_cidr, "via", layout.node_address],
         in_namespace(layout, ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]),
-    ]
+    )
+
+
+def _unlink_node(layout: Layout) -> None:
+    _delete_link(layout.veth)
+    if layout.netns.exists() and not succeeds(["ip", "netns", "delete", layout.name]):
+        layout.netns.unlink(missing_ok=True)
+
+
+def _delete_link(name: str) -> None:
+    if Path(f"/sys/class/net/{name}").exists():
+        capture(["ip", "link", "delete", name])
+
+
+def _run_all(*commands: list[str]) -> None:
     for command in commands:
         capture(command)
 
@@ -68,9 +109,7 @@ def network_exists(layout: Layout) -> bool:
 
 
 def remove_network(layout: Layout) -> None:
-    """Remove what `create_network` made, as far as it is there."""
-    for link in (layout.veth, layout.bridge):
-        if Path(f"/sys/class/net/{link}").exists():
-            capture(["ip", "link", "delete", link])
-    if layout.netns.exists() and not succeeds(["ip", "netns", "delete", layout.name]):
-        layout.netns.unlink(missing_ok=True)
+    """Remove what `create_network` and `join_network` made, as far as it is there."""
+    for node in layout.nodes:
+        _unlink_node(node)
+    _delete_link(layout.bridge)

@@ -1,4 +1,4 @@
-"""Bringing the node up: from nothing, or what is missing of it, to Ready with cluster DNS and storage.
+"""Bringing the first node up: from nothing, or what is missing of it, to Ready with cluster DNS and storage.
 
 Every part is made only where it is not there, so that the same way starts, repairs and confirms.
 """
@@ -36,33 +36,34 @@ ADDONS = (("kube-system", "coredns"), (STORAGE_NAMESPACE, "local-path-provisione
 def bring_up(layout: Layout, kubernetes_bin: Path, images: Sequence[SystemImage]) -> None:
     """Start what does not run, and wait until the node, DNS and storage are Ready."""
     with step("Network, certificates, settings") as current:
-        _prepare(layout)
+        _mount_etcd(layout)
+        create_pki(layout)
+        if not network_exists(layout):
+            create_network(layout)
+        prepare_node(layout)
         current.note = f"{layout.network}"
     commands = settings.build_commands(layout, kubernetes_bin)
-    programs = Programs(layout, commands, cgroups.create_cgroup(layout.name))
+    programs = Programs(layout, commands, cgroups.create_cgroup(layout.cgroup))
     programs.ensure_running(EARLY)
     with ThreadPoolExecutor() as pool:
-        imported = pool.submit(_import_images, layout, programs, images)
+        imported = pool.submit(import_images, layout, programs, EARLY, images)
         with step("Control plane") as current:
             api = Api(layout)
-            _wait(programs, EARLY, lambda: _why_no_api(api), current, API_TIMEOUT_S)
+            wait_for_programs(programs, EARLY, lambda: _why_no_api(api), current, API_TIMEOUT_S)
             programs.ensure_running(programs.names)
             for manifest in build_addons(layout):
                 api.apply(path_of(manifest), manifest)
             write_private(layout.kubeconfig, (layout.pki_dir / "admin.kubeconfig").read_text())
         imported.result()
     with step("Node, cluster DNS, storage") as current:
-        _wait(programs, programs.names, lambda: why_not_ready(api, layout), current, READY_TIMEOUT_S)
+        wait_for_programs(programs, programs.names, lambda: why_not_ready(api, layout), current, READY_TIMEOUT_S)
         current.note = "Ready"
 
 
 def why_not_ready(api: Api, layout: Layout) -> str | None:
     """What a usable cluster still lacks; None when it lacks nothing."""
-    node = api.read(f"/api/v1/nodes/{layout.node_name}")
-    if node is None:
-        return "the node has not registered"
-    if not _has_condition(node, "Ready") or node["spec"].get("taints"):
-        return "the node is not Ready"
+    if (reason := why_node_not_ready(api, layout)) is not None:
+        return reason
     if not _kubelet_knows_pods(api, layout):
         return "kubelet does not know its pods yet"
     for namespace, name in ADDONS:
@@ -74,6 +75,19 @@ def why_not_ready(api: Api, layout: Layout) -> str | None:
     return None
 
 
+def why_node_not_ready(api: Api, layout: Layout) -> str | None:
+    """What keeps pods off one node; None: they may come."""
+    node = api.read(node_path(layout))
+    if node is None:
+        return "the node has not registered"
+    return None if _has_condition(node, "Ready") and not node["spec"].get("taints") else "the node is not Ready"
+
+
+def node_path(layout: Layout) -> str:
+    """Where the API server keeps it."""
+    return f"/api/v1/nodes/{layout.node_name}"
+
+
 def dead_processes(layout: Layout) -> list[str]:
     """The node's programs that were started and have ended."""
     return [name for name, record in processes.read_records(layout).items() if not processes.is_alive(record)]
@@ -82,21 +96,18 @@ def dead_processes(layout: Layout) -> list[str]:
 def _kubelet_knows_pods(api: Api, layout: Layout) -> bool:
     """Whether kubelet itself answers; after a restart the node's conditions are those of the one before."""
     try:
-        pods = api.read(f"/api/v1/nodes/{layout.node_name}/proxy/pods")
+        pods = api.read(f"{node_path(layout)}/proxy/pods")
     except ClusterError:
         return False
     return bool(pods and pods.get("items"))
 
 
-def _prepare(layout: Layout) -> None:
-    folders = [layout.log_dir, layout.config_dir / "cni", layout.volumes_dir, layout.pod_logs_dir]
+def prepare_node(layout: Layout) -> None:
+    """What a node's own programs need before they start, beside the network."""
+    folders = [layout.run_dir, layout.log_dir, layout.config_dir / "cni", layout.volumes_dir, layout.pod_logs_dir]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    if not network_exists(layout):
-        create_network(layout)
-    _mount_etcd(layout)
     _mount_containerd(layout)
-    create_pki(layout)
     config = layout.config_dir
     files = {
         "containerd.toml": settings.build_containerd_config(layout),
@@ -136,12 +147,14 @@ def _mount_containerd(layout: Layout) -> None:
         (layout.snapshots_dir / "metadata.db").symlink_to(layout.containerd_root / "snapshots.db")
 
 
-def _import_images(layout: Layout, programs: Programs, images: Sequence[SystemImage]) -> None:
+def import_images(layout: Layout, programs: Programs, needed: Sequence[str], images: Sequence[SystemImage]) -> None:
+    """Once containerd answers; `needed`: what must run for it."""
+
     def why_not() -> str | None:
         return None if succeeds([*ctr(layout), "version"]) else "containerd does not answer"
 
     with step("System images into the node") as current:
-        _wait(programs, EARLY, why_not, current, API_TIMEOUT_S)
+        wait_for_programs(programs, needed, why_not, current, API_TIMEOUT_S)
         taken = [import_image(layout, image.layout, image.reference) for image in images]
         current.note = f"{sum(taken)} imported"
 
@@ -153,7 +166,7 @@ def _why_no_api(api: Api) -> str | None:
     return None if api.read("/api/v1/namespaces/kube-system") else "the namespace kube-system is not there yet"
 
 
-def _wait(
+def wait_for_programs(
     programs: Programs, needed: Sequence[str], why_not: Callable[[], str | None], current: Step, timeout_s: float
 ) -> None:
     """Keep programs running until `why_not` has no reason left; the reason is shown, and told at a timeout."""

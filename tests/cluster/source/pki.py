@@ -35,7 +35,6 @@ def certificates_of(layout: Layout) -> list[Certificate]:
     api_names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]
     api_names.append("kubernetes.default.svc.cluster.local")
     api_addresses = ["127.0.0.1", layout.node_address, layout.api_service_address]
-    node = f"DNS:{layout.node_name},IP:{layout.node_address}"
     return [
         Certificate(
             "apiserver",
@@ -49,8 +48,14 @@ def certificates_of(layout: Layout) -> list[Certificate]:
         Certificate("controller-manager", "/CN=system:kube-controller-manager"),
         Certificate("scheduler", "/CN=system:kube-scheduler"),
         Certificate("proxy", "/CN=system:kube-proxy"),
-        Certificate("kubelet", f"/O=system:nodes/CN=system:node:{layout.node_name}", "clientAuth,serverAuth", node),
+        _certificate_of_node(layout),
     ]
+
+
+def _certificate_of_node(layout: Layout) -> Certificate:
+    names = f"DNS:{layout.node_name},IP:{layout.node_address}"
+    subject = f"/O=system:nodes/CN=system:node:{layout.node_name}"
+    return Certificate(layout.kubelet_user, subject, "clientAuth,serverAuth", names)
 
 
 def create_pki(layout: Layout) -> None:
@@ -69,8 +74,18 @@ def create_pki(layout: Layout) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda certificate: _issue(folder, certificate), certificates_of(layout)))
     for name in ("admin", "controller-manager", "scheduler", "proxy", "kubelet"):
-        write_private(folder / f"{name}.kubeconfig", build_kubeconfig(layout, name))
+        _write_kubeconfig(layout, name)
     complete.touch()
+
+
+def create_node_credentials(layout: Layout) -> None:
+    """kubelet's certificate and kubeconfig on a node that joins."""
+    _issue(layout.pki_dir, _certificate_of_node(layout))
+    _write_kubeconfig(layout, layout.kubelet_user)
+
+
+def _write_kubeconfig(layout: Layout, user: str) -> None:
+    write_private(layout.pki_dir / f"{user}.kubeconfig", build_kubeconfig(layout, user))
 
 
 def build_kubeconfig(layout: Layout, user: str) -> str:

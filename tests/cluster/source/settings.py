@@ -84,11 +84,11 @@ def build_kubelet_config(layout: Layout) -> JsonObject:
             "x509": {"clientCAFile": str(layout.pki_dir / "ca.crt")},
         },
         "authorization": {"mode": "Webhook"},
-        "tlsCertFile": str(layout.pki_dir / "kubelet.crt"),
-        "tlsPrivateKeyFile": str(layout.pki_dir / "kubelet.key"),
+        "tlsCertFile": str(layout.pki_dir / f"{layout.kubelet_user}.crt"),
+        "tlsPrivateKeyFile": str(layout.pki_dir / f"{layout.kubelet_user}.key"),
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{layout.name}",
+        "cgroupRoot": f"/{layout.cgroup}",
         "enforceNodeAllocatable": [],
         "failSwapOn": False,
         "oomScoreAdj": 0,  # lowering it needs CAP_SYS_RESOURCE
@@ -123,8 +123,14 @@ def build_proxy_config(layout: Layout) -> JsonObject:
     }
 
 
+def build_joining_commands(layout: Layout, kubernetes_bin: Path) -> dict[str, list[str]]:
+    """The programs of a node without a control plane."""
+    commands = build_commands(layout, kubernetes_bin)
+    return {name: commands[name] for name in ("containerd", "kubelet", "kube-proxy")}
+
+
 def build_commands(layout: Layout, kubernetes_bin: Path) -> dict[str, list[str]]:
-    """The node's programs by name, in the order of starting."""
+    """The first node's programs by name, in the order of starting."""
     config = layout.config_dir
 
     def program(name: str) -> str:
@@ -139,7 +145,7 @@ def build_commands(layout: Layout, kubernetes_bin: Path) -> dict[str, list[str]]
         "kubelet": [
             program("kubelet"),
             f"--config={config / 'kubelet.json'}",
-            f"--kubeconfig={layout.pki_dir / 'kubelet.kubeconfig'}",
+            f"--kubeconfig={layout.pki_dir / layout.kubelet_user}.kubeconfig",
             f"--root-dir={layout.kubelet_dir}",
             f"--hostname-override={layout.node_name}",
             f"--node-ip={layout.node_address}",

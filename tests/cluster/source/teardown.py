@@ -31,13 +31,14 @@ def remove_cluster(layout: Layout) -> None:
     records = processes.read_records(layout)
     if "kubelet" in records:
         processes.stop(records["kubelet"], term_timeout_s=0)  # or it would start pods again
-    cgroups.kill_all(layout.name, cgroups.PODS)
+    cgroups.kill_all(layout.cgroup, cgroups.PODS)
     for record in reversed(records.values()):
         processes.stop(record, term_timeout_s=0)
-    cgroups.kill_all(layout.name)
-    _remove_sockets(layout)
+    cgroups.kill_all(layout.cgroup)
+    for node in layout.nodes:
+        remove_sockets(node)
     unmount_all(layout.run_dir, layout.data_dir)
-    cgroups.remove_cgroup(layout.name)
+    cgroups.remove_cgroup(layout.cgroup)
     remove_network(layout)
     for path in _stray_files(layout):
         path.unlink(missing_ok=True)
@@ -52,12 +53,12 @@ def remove_cluster(layout: Layout) -> None:
 def leftovers(layout: Layout) -> list[str]:
     """What of a cluster is still on this machine, a line for each thing; empty when it is gone."""
     records = processes.read_records(layout)
-    pids = cgroups.read_pids(layout.name) | {r.pid for r in records.values() if processes.is_alive(r)}
+    pids = cgroups.read_pids(layout.cgroup) | {r.pid for r in records.values() if processes.is_alive(r)}
     found = [f"process {pid}" for pid in sorted(pids)]
     found += [f"mount {mount}" for mount in read_mounts(layout.run_dir, layout.data_dir)]
-    found += [f"cgroup {folder}" for folder in cgroups.read_folders(layout.name)]
-    found += [f"interface {link}" for link in (layout.bridge, layout.veth) if _link_exists(link)]
-    paths = [layout.netns, layout.run_dir, layout.data_dir]
+    found += [f"cgroup {folder}" for folder in cgroups.read_folders(layout.cgroup)]
+    found += [f"interface {link}" for link in (layout.bridge, *(n.veth for n in layout.nodes)) if _link_exists(link)]
+    paths = [*(node.netns for node in layout.nodes), layout.run_dir, layout.data_dir]
     found += [f"path {path}" for path in [*paths, *_stray_files(layout)] if os.path.lexists(path)]
     return found
 
@@ -71,7 +72,7 @@ def _stray_files(layout: Layout) -> list[Path]:
     files = list(CNI_RESULTS.iterdir()) if CNI_RESULTS.exists() else []
     results = [file for file in files if f"{layout.run_dir}/" in file.read_text(errors="replace")]
     links = list(CONTAINER_LOGS.iterdir()) if CONTAINER_LOGS.exists() else []
-    own = [link for link in links if link.is_symlink() and str(layout.pod_logs_dir) in str(link.readlink())]
+    own = [link for link in links if link.is_symlink() and f"{layout.data_dir}/" in str(link.readlink())]
     return [*results, *own]
 
 
@@ -84,7 +85,7 @@ def _remove_dead_socket(path: Path) -> None:
             path.unlink()
 
 
-def _remove_sockets(layout: Layout) -> None:
+def remove_sockets(layout: Layout) -> None:
     """The sockets of killed shims, which stand in a folder that all containerds share."""
     for address in (layout.run_dir / "containerd").glob("io.containerd.runtime.v2.task/*/*/address"):
         Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
