@@ -12,6 +12,7 @@ from controller.manifests.types import (
     PodSecurity,
     PodTemplate,
     SecretItem,
+    Toleration,
     TopologySpread,
     Volume,
     VolumeMount,
@@ -22,6 +23,10 @@ from controller.model.pod import Resources
 USER: Final = 10_001
 # A task that has passed its hard limit is killed by then; the rest is for saying goodbye.
 GRACE_MARGIN_S: Final = 30
+
+# A node that says nothing is given up after some 50 s, and this long after that its pods are replaced; Kubernetes'
+# default is 300 s, for which tasks would wait.
+LOST_NODE_S: Final = 30
 
 TMP_VOLUME: Final[Volume] = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT: Final[VolumeMount] = {"name": "tmp", "mountPath": "/tmp"}
@@ -78,10 +83,11 @@ def build_template(
     *,
     metrics_port: int | None = None,
     is_spread: bool = False,
+    is_bound: bool = False,
 ) -> PodTemplate:
     """One container in a restricted pod. A new generated Secret changes an annotation, so that pods restart with it.
 
-    `is_spread`: there may be several of it, which `spec.spread` places.
+    `is_spread`: there may be several of it, which `spec.spread` places. `is_bound`: its volume keeps it where it is.
     """
     template: PodTemplate = {
         "metadata": {"labels": build_labels(target, component, queue)},
@@ -104,6 +110,8 @@ def build_template(
         template["metadata"]["annotations"] = annotations
     if is_spread and target.spec.spread.topology_keys:
         template["spec"]["topologySpreadConstraints"] = _build_spread(target, component, queue)
+    if not is_bound:
+        template["spec"]["tolerations"] = [_build_toleration(taint) for taint in ("not-ready", "unreachable")]
     if target.spec.image_pull_secrets:
         template["spec"]["imagePullSecrets"] = [{"name": ref.name} for ref in target.spec.image_pull_secrets]
     return template
@@ -129,6 +137,15 @@ def _build_spread(target: Target, component: str, queue: str | None) -> list[Top
         }
         for key in spread.topology_keys
     ]
+
+
+def _build_toleration(taint: str) -> Toleration:
+    return {
+        "key": f"node.kubernetes.io/{taint}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": LOST_NODE_S,
+    }
 
 
 def build_resources(given: Resources | None, cpu: str, memory: str, memory_limit: str) -> dict[str, dict[str, str]]:

@@ -182,6 +182,13 @@ class TopologySpread(TypedDict):
     matchLabelKeys: list[str]
 
 
+class Toleration(TypedDict):
+    key: str
+    operator: Literal["Exists"]
+    effect: Literal["NoExecute"]
+    tolerationSeconds: int
+
+
 class PodSpec(TypedDict):
     automountServiceAccountToken: bool
     enableServiceLinks: bool
@@ -193,6 +200,7 @@ class PodSpec(TypedDict):
     containers: list[Container]
     volumes: list[Volume]
     topologySpreadConstraints: NotRequired[list[TopologySpread]]
+    tolerations: NotRequired[list[Toleration]]
 
 
 class TemplateMeta(TypedDict):

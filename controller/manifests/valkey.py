@@ -19,6 +19,8 @@ GRACE_S: Final = 30
 def build_valkey(target: Target) -> StatefulSet:
     """The volume's claim has no owner reference: deleting the PinnokioService keeps it, unless told otherwise."""
     retain = target.spec.valkey.embedded.storage.retain
+    volumes = [pod.TMP_VOLUME]
+    template = pod.build_template(target, VALKEY, _build_container(target), volumes, GRACE_S, is_bound=True)
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -32,7 +34,7 @@ def build_valkey(target: Target) -> StatefulSet:
                 "whenDeleted": "Retain" if retain else "Delete",
                 "whenScaled": "Retain",
             },
-            "template": pod.build_template(target, VALKEY, _build_container(target), [pod.TMP_VOLUME], GRACE_S),
+            "template": template,
             "volumeClaimTemplates": [_build_claim(target)],
         },
     }

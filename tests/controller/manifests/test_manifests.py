@@ -79,6 +79,14 @@ def test_every_pod_is_restricted() -> None:
             assert "/tmp" in mounted
 
 
+def test_pods_leave_a_lost_node_soon_but_for_the_one_with_a_volume() -> None:
+    pods = _pods(build_target(flower={"enabled": True}))
+    assert "tolerations" not in pods.pop("StatefulSet/demo-valkey")["spec"]
+    for name, template in pods.items():
+        kept_s = {each["key"]: each["tolerationSeconds"] for each in template["spec"]["tolerations"]}
+        assert kept_s == {"node.kubernetes.io/not-ready": 30, "node.kubernetes.io/unreachable": 30}, name
+
+
 def test_variables_are_those_of_the_contract() -> None:
     for name, template in _pods(build_target(flower={"enabled": True}, chroma={"host": "chroma"})).items():
         for container in template["spec"]["containers"]:
