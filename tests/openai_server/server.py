@@ -126,7 +126,7 @@ async def _cut_off(request: web.Request, answer: bytes) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def running_openai() -> AsyncIterator[OpenAiServer]:
+async def running_openai(address: str = "127.0.0.1") -> AsyncIterator[OpenAiServer]:
     """A stand-in on a free port, for the time of the block."""
     server = OpenAiServer()
     application = web.Application(client_max_size=64 * 1024 * 1024)
@@ -134,7 +134,7 @@ async def running_openai() -> AsyncIterator[OpenAiServer]:
     # A client that gives up ends its handler, also one that a fault holds up.
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, address, 0)
     await site.start()
     host, port = runner.addresses[0][:2]
     server.base_url = f"http://{host}:{port}/v1"
@@ -145,14 +145,14 @@ async def running_openai() -> AsyncIterator[OpenAiServer]:
 
 
 @contextmanager
-def openai_beside() -> Iterator[OpenAiServer]:
+def openai_beside(address: str = "127.0.0.1") -> Iterator[OpenAiServer]:
     """A stand-in in a thread of its own, for what lives longer than one test's event loop."""
     started: list[OpenAiServer] = []
     is_up, done = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with running_openai() as server:
+        async with running_openai(address) as server:
             started.append(server)
             is_up.set()
             await done.wait()

@@ -1,7 +1,7 @@
 """A service whose API runs on the cluster, with a Valkey on this machine that pods, operator and test reach."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,8 @@ class Served(Namespace):
     image: str = ""
     broker: Broker | None = None
 
-    def create(self, **registry: Any) -> None:
+    def create(self, more: Mapping[str, Any] | None = None, **registry: Any) -> None:
+        """`more` stands in its spec."""
         assert self.broker is not None
         spec = {
             "image": self.image,
@@ -42,6 +43,7 @@ class Served(Namespace):
             "routes": dict.fromkeys((*TYPES, "llm_conversation", "cleanup", "health_check"), "default"),
             "valkey": {"mode": "external", "external": {"host": self.broker.address, "port": self.broker.port}},
             "unifiedRegistry": registry,
+            **(more or {}),
         }
         meta = {"name": self.service}
         self.apply({"apiVersion": "pinnokio.io/v1alpha1", "kind": "PinnokioService", "metadata": meta, "spec": spec})

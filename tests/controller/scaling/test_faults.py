@@ -201,8 +201,8 @@ def test_a_broker_that_is_cut_for_75_s_keeps_its_workers(service: Scaled, operat
 
 @pytest.mark.faults
 def test_a_node_that_falls_silent_costs_no_task(service: Scaled, broker: Broker) -> None:
-    """Its kubelet ends and comes back before its pods are given up. One node: what its loss for good costs, a second
-    one that takes the pods over, is not shown here."""
+    """Its kubelet ends and comes back before its pods are given up; a node that is lost for good is
+    `rollout.test_lost_node`'s."""
     provider = source_of(service.cluster)
     service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
     broker.send(1, "bulk")
