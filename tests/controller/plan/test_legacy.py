@@ -58,192 +58,70 @@ def build_state(
     return entered.model_copy(update={"legacy": legacy, "whole_since": whole, "phase": phase or entered.phase})
 
 
-@pytest.mark.parametrize(
-    ("registry", "state", "flag", "seen", "after"),
-    [
-        pytest.param(
-            NOT_WANTED, build_state(NOT_WANTED), EVERYWHERE, LegacySeen(), (S.WRITTEN, 3, False), id="not wanted"
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, whole_for=None),
-            HALFWAY,
-            LegacySeen(),
-            (S.WAITING, 3, False),
-            id="not every pod",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, whole_for=DAY - timedelta(seconds=1)),
-            EVERYWHERE,
-            LegacySeen(),
-            (S.WAITING, 3, False),
-            id="not yet a day",
-        ),
-        pytest.param(
-            WANTED, build_state(WANTED), EVERYWHERE, LegacySeen(), (S.VERIFYING, 4, False), id="a day: verified first"
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, phase=RolloutPhase.ANALYSING),
-            EVERYWHERE,
-            LegacySeen(),
-            (S.WAITING, 3, False),
-            id="the last step is still watched",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, S.VERIFYING),
-            EVERYWHERE,
-            LegacySeen(verify=JobState.RUNNING),
-            (S.VERIFYING, 3, False),
-            id="verifying",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, S.VERIFYING),
-            EVERYWHERE,
-            LegacySeen(verify=JobState.SUCCEEDED),
-            (S.STOPPED, 3, False),
-            id="no drift: stopped",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, S.VERIFYING),
-            EVERYWHERE,
-            LegacySeen(verify=JobState.DRIFT),
-            (S.DRIFTED, 3, False),
-            id="drift: not stopped",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, S.VERIFYING),
-            EVERYWHERE,
-            LegacySeen(verify=JobState.FAILED),
-            (S.DRIFTED, 3, False),
-            id="could not verify: not stopped",
-        ),
-        pytest.param(
-            NOT_WANTED,
-            build_state(NOT_WANTED, S.VERIFYING),
-            EVERYWHERE,
-            LegacySeen(verify=JobState.SUCCEEDED),
-            (S.WRITTEN, 3, False),
-            id="not wanted any more",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, S.DRIFTED, since=timedelta(minutes=59)),
-            EVERYWHERE,
-            LegacySeen(verify=JobState.DRIFT),
-            (S.DRIFTED, 3, False),
-            id="drifted: later",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, S.DRIFTED, since=timedelta(hours=1)),
-            EVERYWHERE,
-            LegacySeen(verify=JobState.DRIFT),
-            (S.VERIFYING, 4, False),
-            id="drifted: again after an hour",
-        ),
-        pytest.param(
-            WANTED,
-            build_state(WANTED, S.STOPPED),
-            FlagSeen(),
-            LegacySeen(known=KNOWN),
-            (S.STOPPED, 3, False),
-            id="stopped, Valkey away",
-        ),
-        pytest.param(
-            NOT_WANTED,
-            build_state(NOT_WANTED, S.STOPPED),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN),
-            (S.RESTORING, 3, False),
-            id="written again",
-        ),
-        pytest.param(
-            OFF,
-            build_state(OFF, S.STOPPED),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN),
-            (S.RESTORING, 3, False),
-            id="off: not at once",
-        ),
-        pytest.param(
-            HALF,
-            build_state(HALF, S.STOPPED),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN),
-            (S.RESTORING, 3, False),
-            id="fewer: not at once",
-        ),
-        pytest.param(
-            EXCLUDING,
-            build_state(EXCLUDING, S.STOPPED),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN),
-            (S.RESTORING, 3, False),
-            id="one more excluded: not at once",
-        ),
-        pytest.param(
-            OFF,
-            build_state(OFF, S.RESTORING),
-            HALFWAY,
-            LegacySeen(known=KNOWN),
-            (S.RESTORING, 3, False),
-            id="not every pod writes yet",
-        ),
-        pytest.param(
-            OFF,
-            build_state(OFF, S.RESTORING),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN),
-            (S.RESTORING, 4, True),
-            id="every pod writes: copy",
-        ),
-        pytest.param(
-            OFF,
-            build_state(OFF, S.RESTORING, copying=True),
-            HALFWAY,
-            LegacySeen(known=KNOWN, restore=JobState.RUNNING),
-            (S.RESTORING, 3, True),
-            id="copying",
-        ),
-        pytest.param(
-            OFF,
-            build_state(OFF, S.RESTORING, copying=True),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN, restore=JobState.SUCCEEDED),
-            (S.WRITTEN, 3, False),
-            id="copied",
-        ),
-        pytest.param(
-            OFF,
-            build_state(OFF, S.RESTORING, since=timedelta(seconds=59), copying=True),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN, restore=JobState.FAILED),
-            (S.RESTORING, 3, True),
-            id="failed: in a while",
-        ),
-        pytest.param(
-            OFF,
-            build_state(OFF, S.RESTORING, since=timedelta(minutes=1), copying=True),
-            EVERYWHERE,
-            LegacySeen(known=KNOWN, restore=JobState.FAILED),
-            (S.RESTORING, 4, True),
-            id="failed: again",
-        ),
-    ],
-)
+# How it stands (arguments of `build_state`), and what is seen.
+Stands = dict[str, Any]
+NEW: Stands = {}
+VERIFYING: Stands = {"state": S.VERIFYING}
+STOPPED: Stands = {"state": S.STOPPED}
+RESTORING: Stands = {"state": S.RESTORING}
+COPYING: Stands = RESTORING | {"copying": True}
+UNSEEN, STOPPED_BEFORE = LegacySeen(), LegacySeen(known=KNOWN)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+
+def _drifted_for(since: timedelta) -> Stands:
+    return {"state": S.DRIFTED, "since": since}
+
+
+def _copying_for(since: timedelta) -> Stands:
+    return COPYING | {"since": since}
+
+
+def _verified(how: JobState) -> LegacySeen:
+    return LegacySeen(verify=how)
+
+
+def _copied(how: JobState) -> LegacySeen:
+    return LegacySeen(known=KNOWN, restore=how)
+
+
+# What is wanted, how it stands, who serves by the flag, what is seen; state, attempt and copying after it.
+STEPS: dict[str, tuple[UnifiedRegistry, Stands, FlagSeen, LegacySeen, tuple[LegacyState, int, bool]]] = {
+    "not wanted": (NOT_WANTED, NEW, EVERYWHERE, UNSEEN, (S.WRITTEN, 3, False)),
+    "not every pod": (WANTED, {"whole_for": None}, HALFWAY, UNSEEN, (S.WAITING, 3, False)),
+    "not yet a day": (WANTED, {"whole_for": DAY - SECOND}, EVERYWHERE, UNSEEN, (S.WAITING, 3, False)),
+    "a day: verified first": (WANTED, NEW, EVERYWHERE, UNSEEN, (S.VERIFYING, 4, False)),
+    "the last step is watched": (WANTED, {"phase": RolloutPhase.ANALYSING}, EVERYWHERE, UNSEEN, (S.WAITING, 3, False)),
+    "verifying": (WANTED, VERIFYING, EVERYWHERE, _verified(JobState.RUNNING), (S.VERIFYING, 3, False)),
+    "no drift: stopped": (WANTED, VERIFYING, EVERYWHERE, _verified(JobState.SUCCEEDED), (S.STOPPED, 3, False)),
+    "drift: not stopped": (WANTED, VERIFYING, EVERYWHERE, _verified(JobState.DRIFT), (S.DRIFTED, 3, False)),
+    "not verified: not stopped": (WANTED, VERIFYING, EVERYWHERE, _verified(JobState.FAILED), (S.DRIFTED, 3, False)),
+    "not wanted any more": (NOT_WANTED, VERIFYING, EVERYWHERE, _verified(JobState.SUCCEEDED), (S.WRITTEN, 3, False)),
+    "drifted: later": (WANTED, _drifted_for(59 * MINUTE), EVERYWHERE, _verified(JobState.DRIFT), (S.DRIFTED, 3, False)),
+    "drifted: again": (WANTED, _drifted_for(HOUR), EVERYWHERE, _verified(JobState.DRIFT), (S.VERIFYING, 4, False)),
+    "stopped, Valkey away": (WANTED, STOPPED, FlagSeen(), STOPPED_BEFORE, (S.STOPPED, 3, False)),
+    "written again": (NOT_WANTED, STOPPED, EVERYWHERE, STOPPED_BEFORE, (S.RESTORING, 3, False)),
+    "off: not at once": (OFF, STOPPED, EVERYWHERE, STOPPED_BEFORE, (S.RESTORING, 3, False)),
+    "fewer: not at once": (HALF, STOPPED, EVERYWHERE, STOPPED_BEFORE, (S.RESTORING, 3, False)),
+    "one more excluded: not at once": (EXCLUDING, STOPPED, EVERYWHERE, STOPPED_BEFORE, (S.RESTORING, 3, False)),
+    "not every pod writes yet": (OFF, RESTORING, HALFWAY, STOPPED_BEFORE, (S.RESTORING, 3, False)),
+    "every pod writes: copy": (OFF, RESTORING, EVERYWHERE, STOPPED_BEFORE, (S.RESTORING, 4, True)),
+    "copying": (OFF, COPYING, HALFWAY, _copied(JobState.RUNNING), (S.RESTORING, 3, True)),
+    "copied": (OFF, COPYING, EVERYWHERE, _copied(JobState.SUCCEEDED), (S.WRITTEN, 3, False)),
+    "failed: later": (OFF, _copying_for(59 * SECOND), EVERYWHERE, _copied(JobState.FAILED), (S.RESTORING, 3, True)),
+    "failed: again": (OFF, _copying_for(MINUTE), EVERYWHERE, _copied(JobState.FAILED), (S.RESTORING, 4, True)),
+}
+
+
+@pytest.mark.parametrize(("registry", "stands", "flag", "seen", "after"), STEPS.values(), ids=STEPS.keys())
 def test_the_legacy_registry(
     registry: UnifiedRegistry,
-    state: RolloutStatus,
+    stands: Stands,
     flag: FlagSeen,
     seen: LegacySeen,
     after: tuple[LegacyState, int, bool],
 ) -> None:
+    state = build_state(registry, **stands)
     legacy = next_legacy(registry, state, flag, seen, NOW, Asked.NOTHING).legacy
     assert (legacy.state, legacy.attempt, legacy.copying) == after
     assert legacy.message or legacy.state in (S.WRITTEN, state.legacy.state)
