@@ -221,16 +221,6 @@ def test_without_its_secret_nothing_is_started(place: Namespace, operator: Opera
     wait_for(lambda: mine.names("deployment"), len, 20)
 
 
-def test_a_quota_that_refuses_an_object_is_told(place: Namespace, operator: Operator) -> None:
-    mine = replace(place, service="poor")
-    mine.kubectl("create", "quota", "small", "--hard=services=0")
-    mine.apply(build_service(mine.service))
-    degraded = wait_for(lambda: mine.condition("Degraded"), lambda seen: seen.get("reason") == "Forbidden", START_S)
-    assert "exceeded quota: small" in degraded["message"]
-    # The rest is there all the same.
-    wait_for(lambda: mine.get("deployment", "poor-api"), lambda seen: seen is not None)
-
-
 def test_a_valkey_that_serves_another_service_is_told_and_left_alone(place: Namespace, operator: Operator) -> None:
     with running_valkey(cluster=False) as valkey:
         external = {"mode": "external", "external": {"host": "127.0.0.1", "port": valkey.port}}
