@@ -107,22 +107,35 @@ def test_an_upgrade_whose_crd_is_refused_changes_nothing(release: Release, tmp_p
 
 def test_a_watched_namespace_is_served_and_no_other_is_touched(release: Release, other_namespace: str) -> None:
     release.install({"watchNamespaces": [other_namespace]})
-    least = {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": KIND,
-        "metadata": {"name": "books", "namespace": other_namespace},
-        "spec": {"image": release.images.app},
-    }
-    release.cluster.kubectl("apply", "--filename=-", stdin=json.dumps(least))
-    made = ("get", "secret", "books-auth", "--namespace", other_namespace, "--ignore-not-found", "--output=name")
-    wait_until(lambda: release.cluster.kubectl(*made) != "", "the operator makes what the service needs")
-
+    _ask_for_service(release, other_namespace)
     assert may(release, "patch", "deployments.apps", other_namespace)
     assert not may(release, "patch", "deployments.apps", release.namespace)
     assert not may(release, "list", f"{PLURAL}.{GROUP}", release.namespace)
     assert not may(release, "get", "secrets", "kube-system")
     assert not may(release, "create", "pods", other_namespace)
     assert not may(release, "create", "roles.rbac.authorization.k8s.io", other_namespace)
+
+
+@pytest.mark.faults
+def test_an_operator_for_the_whole_cluster_serves_any_namespace(release: Release, other_namespace: str) -> None:
+    release.install({"rbac": {"clusterWide": True}})
+    _ask_for_service(release, other_namespace)
+    assert may(release, "patch", "deployments.apps", "default")
+    assert not may(release, "create", "pods", other_namespace)
+    assert not may(release, "create", "clusterroles.rbac.authorization.k8s.io", other_namespace)
+
+
+def _ask_for_service(release: Release, namespace: str) -> None:
+    """Returns once an operator has begun to make what it consists of."""
+    least = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"name": "books", "namespace": namespace},
+        "spec": {"image": release.images.app},
+    }
+    release.cluster.kubectl("apply", "--filename=-", stdin=json.dumps(least))
+    made = ("get", "secret", "books-auth", "--namespace", namespace, "--ignore-not-found", "--output=name")
+    wait_until(lambda: release.cluster.kubectl(*made) != "", "the operator makes what the service needs")
 
 
 def test_a_service_that_the_crd_refuses_is_refused_by_helm(release: Release) -> None:

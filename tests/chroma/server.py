@@ -17,24 +17,25 @@ READY_S = 30.0
 
 
 class RunningChroma:
-    """One server on the loopback interface. `stop` and `start` keep its port and its data."""
+    """One server, by default on the loopback interface. `stop` and `start` keep its port and its data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def settings(self) -> ChromaSettings:
-        return ChromaSettings("127.0.0.1", self.port, tls=False)
+        return ChromaSettings(self.host, self.port, tls=False)
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"CHROMA_HOST": "127.0.0.1", "CHROMA_PORT": str(self.port)}
+        return {"CHROMA_HOST": self.host, "CHROMA_PORT": str(self.port)}
 
     def start(self) -> None:
         """Returns when it answers."""
-        where = ["--host", "127.0.0.1", "--port", str(self.port), "--path", str(self._folder)]
+        where = ["--host", self.host, "--port", str(self.port), "--path", str(self._folder)]
         command = [str(chroma_command()), "run", *where]
         log = (self._folder.parent / "chroma.log").open("ab")
         with log:
@@ -64,16 +65,16 @@ class RunningChroma:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v2/heartbeat", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://{self.host}:{self.port}/api/v2/heartbeat", timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
 
 @contextmanager
-def running_chroma(folder: Path) -> Iterator[RunningChroma]:
+def running_chroma(folder: Path, host: str = "127.0.0.1") -> Iterator[RunningChroma]:
     """A server for the time of the block; `folder` is where its data goes."""
-    server = RunningChroma(folder)
+    server = RunningChroma(folder, host)
     server.start()
     try:
         yield server

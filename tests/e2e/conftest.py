@@ -1,8 +1,10 @@
 """One released service for the tests of this folder: the chart and the sample, as `make up` installs them."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,18 @@ class Release:
 
     def kubectl(self, *args: str) -> str:
         return self.cluster.kubectl("--namespace", self.namespace, *args)
+
+    def change(self, **spec: Any) -> None:
+        """Merges into the spec, None removing a field; returns when what runs is what the spec says."""
+        patch = json.dumps({"spec": spec})
+        self.kubectl("patch", "pinnokioservice", self.name, "--type=merge", "--patch", patch)
+        release.wait_ready(self.cluster, self.namespace, self.name)
+
+    def pod_uids(self, component: str) -> set[str]:
+        """Uids of pods; `component` begins with `=` or `!=`."""
+        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component{component}"
+        pods = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
+        return {pod["metadata"]["uid"] for pod in pods}
 
     def service_address(self, component: str) -> str:
         """Where the component's Service is reached from this machine; ends the test where it is not."""

@@ -1,17 +1,14 @@
 """A rolling update of the API under load, through its Service on the real cluster: no request fails, sockets return."""
 
 import asyncio
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.e2e import release
 from tests.e2e.client import read_token
 from tests.e2e.conftest import Release
 
@@ -83,7 +80,7 @@ async def test_a_rolling_update_under_load_fails_no_request(released: Release) -
     try:
         async with asyncio.timeout(DEADLINE_S):
             await _until(lambda: load.answered > 20 and load.open_sockets == SOCKETS)
-            await _change(released, {"version": "rolled"})
+            await asyncio.to_thread(released.change, version="rolled")
             await _until(lambda: "rolled" in load.versions)
             load.versions.clear()
             before = load.answered
@@ -96,14 +93,6 @@ async def test_a_rolling_update_under_load_fails_no_request(released: Release) -
     assert len(load.closings) >= SOCKETS
     assert set(load.closings) == {1012}
     assert load.versions == {"rolled"}
-
-
-async def _change(released: Release, spec: dict[str, Any]) -> None:
-    """Patches the spec, and waits until what runs is what it says."""
-    patch = json.dumps({"spec": spec})
-    command = ("patch", "pinnokioservice", released.name, "--type=merge", "--patch", patch)
-    await asyncio.to_thread(released.kubectl, *command)
-    await asyncio.to_thread(release.wait_ready, released.cluster, released.namespace, released.name)
 
 
 async def _until(holds: Callable[[], bool]) -> None:
