@@ -112,6 +112,27 @@ def test_a_restarted_api_server_holds_a_rollout_which_goes_on(
     assert (operator.process.poll(), operator.process.pid) == (None, pid)
 
 
+def test_a_bad_image_leaves_the_old_pods_serving(served: Served) -> None:
+    pods, bad = set(served.pods()), "pinnokio:is-not-there"
+
+    def run(image: str, policy: str) -> None:
+        patch = json.dumps({"spec": {"image": image, "imagePullPolicy": policy}})
+        served.kubectl("patch", "psvc", served.service, "--type=merge", "-p", patch)
+
+    with served.traffic() as traffic:
+        run(bad, "Never")
+        degraded = wait_for(lambda: served.condition("Degraded"), lambda seen: seen["status"] == "True", PATIENCE_S)
+        assert degraded["reason"] == "ImagePullBackOff"
+        assert f"{bad} cannot be had" in degraded["message"]
+        calls = traffic.calls
+        wait_for(lambda: traffic.calls, lambda count: count > calls + 50, 30)
+        assert pods <= set(served.pods())
+        run(served.image, "IfNotPresent")
+        wait_for(lambda: set(served.pods()), lambda seen: seen == pods, PATIENCE_S)
+        wait_for(lambda: served.condition("Ready").get("status"), lambda status: status == "True", PATIENCE_S)
+    assert not traffic.failures
+
+
 def test_a_pause_holds_and_promotion_goes_past_it(served: Served) -> None:
     with served.traffic():
         served.annotate("pinnokio.io/rollout-paused=true")

@@ -60,11 +60,11 @@ class Broker:
         with self.client() as client:
             client.flushall()
 
-    def send(self, count: int, queue: str) -> None:
-        """That many tasks which run until `open_gate`."""
+    def send(self, count: int, queue: str, **options: Any) -> None:
+        """That many tasks which run until `open_gate`; `options`: Celery's, as `countdown` and `priority`."""
         with self._celery.connection_for_write() as connection:
             for _ in range(count):
-                self._celery.send_task("pinnokio.hold", queue=queue, connection=connection)
+                self._celery.send_task("pinnokio.hold", queue=queue, connection=connection, **options)
 
     def open_gate(self) -> None:
         with self.client() as client:

@@ -11,6 +11,8 @@ from tests.controller.scaling.specs import PATIENCE_S, TYPES, build_queue
 pytestmark = pytest.mark.cluster
 
 GONE_S = 60.0
+# What is promised of a new queue.
+NEW_QUEUE_S = 15.0
 
 
 def test_a_renamed_queue_drains_under_its_old_name_while_the_new_one_serves(service: Scaled, broker: Broker) -> None:
@@ -83,7 +85,7 @@ def test_queues_come_go_and_come_back_under_load(service: Scaled, broker: Broker
     wait_for(broker.started, lambda count: count == 2, PATIENCE_S)
     service.serve(bulk, extra)
     broker.send(2, "extra")
-    wait_for(broker.started, lambda count: count == 4, PATIENCE_S)
+    wait_for(broker.started, lambda count: count == 4, NEW_QUEUE_S)
     service.serve(extra)
     wait_for(lambda: service.queue_status("bulk").get("decision"), lambda word: word == "Retiring", 30)
     pods = set(service.pods())

@@ -25,7 +25,9 @@ def test_workers_come_from_nothing_and_go_back_to_nothing(service: Scaled, opera
     wait_for(lambda: service.replicas(), lambda seen: seen == 0, START_S)
     wait_for(lambda: service.queue_status().get("decision"), lambda word: word == "Idle", 30)
 
-    broker.send(6, "bulk")
+    broker.send(4, "bulk")
+    # Of a priority of their own, and so in a list of their own: they come last.
+    broker.send(2, "bulk", priority=9)
     wait_for(broker.started, lambda count: count >= 1, PATIENCE_S)
     wait_for(broker.started, lambda count: count == 4, PATIENCE_S)
     assert service.replicas() == 2
@@ -105,6 +107,23 @@ def test_a_task_left_by_a_killed_worker_keeps_one_worker(service: Scaled, operat
     assert (told["desired"], told["waiting"]) == (1, 0)
     assert told["unacked"] > 0
     assert service.replicas() == 1
+
+
+@pytest.mark.faults
+def test_a_task_with_a_time_to_start_at_keeps_a_worker_awake(
+    service: Scaled, operator: Operator, broker: Broker
+) -> None:
+    service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
+    wait_for(lambda: service.replicas(), lambda seen: seen == 0, START_S)
+    broker.open_gate()
+    broker.send(1, "bulk", countdown=COOLDOWN_S + 30)
+    told = wait_for(lambda: service.queue_status(), lambda seen: seen.get("decision") == "HeldMessages", PATIENCE_S)
+    assert (told["desired"], told["waiting"], told["unacked"]) == (1, 0, 1)
+    pods = set(service.pods())
+    assert broker.started() == 0
+    wait_for(broker.ended, lambda count: count == 1, PATIENCE_S)
+    assert set(service.pods()) == pods
+    wait_for(lambda: service.replicas(), lambda seen: seen == 0, COOLDOWN_S + 20)
 
 
 def test_pauses_keep_the_number(service: Scaled, operator: Operator, broker: Broker) -> None:
