@@ -1,7 +1,10 @@
 """Outages of the cluster itself, which only one that is built from source can be given."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tests.cluster.model import Cluster
-from tests.cluster.providers.source import SourceProvider
+from tests.cluster.providers.source import SecondNode, SourceProvider
 from tests.missing import end_test_without
 
 
@@ -22,3 +25,14 @@ def restart_api_server(cluster: Cluster) -> None:
     for program in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         provider.stop_program(program)
     provider.up()
+
+
+@contextmanager
+def second_node(cluster: Cluster, image: str) -> Iterator[SecondNode]:
+    """A node to lose, which has the image. Pods come to it alone where the test cordons the other one."""
+    with source_of(cluster).second_node() as node:
+        node.load(image)
+        try:
+            yield node
+        finally:
+            cluster.kubectl("uncordon", node.other)

@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.model import Cluster
 from tests.cluster.providers.source import SecondNode
 from tests.controller.cluster.operator import Namespace, Operator, wait_for
-from tests.controller.cluster.outages import source_of
+from tests.controller.cluster.outages import second_node
 from tests.controller.rollout.conftest import PATIENCE_S, SMALL, USERS, Served
 from tests.controller.rollout.test_rollout import build_rollout
 from tests.controller.rollout.traffic import Traffic, call
@@ -28,10 +28,8 @@ ASKER = "asker"
 
 @pytest.fixture(scope="module")
 def node(cluster: Cluster, images: Images) -> Iterator[SecondNode]:
-    with source_of(cluster).second_node() as second:
-        second.load(images.app)
+    with second_node(cluster, images.app) as second:
         yield second
-    cluster.kubectl("uncordon", second.other)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.controller.cluster.operator import Operator, wait_for
-from tests.controller.cluster.outages import restart_api_server, source_of
+from tests.controller.cluster.outages import restart_api_server, second_node, source_of
 from tests.controller.scaling.broker import Broker
 from tests.controller.scaling.scaled import Scaled
 from tests.controller.scaling.specs import COOLDOWN_S, PATIENCE_S, build_queue
@@ -197,6 +197,29 @@ def test_a_broker_that_is_cut_for_75_s_keeps_its_workers(service: Scaled, operat
     wait_for(server.ended, lambda count: count == 40, 2 * PATIENCE_S)
     wait_for(lambda: service.replicas(), lambda seen: seen == 0, COOLDOWN_S + 40)
     assert server.unacked() == 0
+
+
+def test_workers_of_a_node_that_is_declared_lost_come_elsewhere(service: Scaled, broker: Broker, image: str) -> None:
+    """Its power is cut, and a person says so; who waits until Kubernetes notices, and what becomes of the task, is
+    `rollout.test_lost_node`'s."""
+    with second_node(service.cluster, image) as node:
+        service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
+        service.cluster.kubectl("cordon", node.other)
+        broker.send(1, "bulk")
+        wait_for(broker.started, lambda count: count == 1, PATIENCE_S)
+        assert {pod["spec"]["nodeName"] for pod in service.pods().values()} == {node.name}
+        lost = set(service.pods())
+        service.cluster.kubectl("uncordon", node.other)
+        node.cut_power()
+        service.cluster.kubectl("taint", "node", node.name, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
+        wait_for(lambda: set(service.pods()) - lost, lambda pods: len(pods) == 1, 20)
+        told = wait_for(lambda: service.queue_status(), lambda seen: seen.get("decision") == "HeldMessages", 60)
+        assert (told["unacked"], told["desired"]) == (1, 1)
+        # The one that came serves.
+        broker.send(1, "bulk")
+        wait_for(broker.started, lambda count: count == 2, PATIENCE_S)
+        broker.open_gate()
+        wait_for(broker.ended, lambda count: count == 1, PATIENCE_S)
 
 
 @pytest.mark.faults
