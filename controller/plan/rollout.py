@@ -71,9 +71,10 @@ def enter_rollout(
 ) -> RolloutStatus:
     """Where the rollout stands under the spec as it is now. The same answer for the same `before` and `known`.
 
-    In this order: never looked at → what is asked by annotations counts as done; not enabled → Off; taken back, and
-    spec and image are the same → as it was; no steps → Direct; steps as before → as it was; else the last step whose
-    users, companies and percentage are on already, or the first. `known`, the newest document, tells what is on.
+    In this order: never looked at → what is asked by annotations counts as done; not enabled → Off; going back → as
+    it was, whatever changed; taken back, and spec and image are the same → as it was; no steps → Direct; steps as
+    before → as it was; else the last step whose users, companies and percentage are on already, or the first. `known`,
+    the newest document, tells what is on.
     """
     stamp = format_time(now)
     state = before or RolloutStatus(
@@ -93,6 +94,9 @@ def enter_rollout(
     )
     if not registry.enabled:
         return _in_phase(kept, RolloutPhase.OFF, now)
+    if state.phase is RolloutPhase.ROLLING_BACK:
+        # What stands in Valkey is still what is being taken back: it says nothing about where to go on.
+        return state
     if state.failed is not None and state.failed.spec_hash == hash_attempt(registry, image):
         return state
     if registry.rollout is None:

@@ -235,17 +235,18 @@ def test_a_flag_without_steps_is_taken_back_by_hand_and_stays_so_until_it_is_pro
     assert is_everybody(choose_audience(DIRECT, again))
 
 
-FAILED = step_on(build_state(P.ANALYSING, 2, failures=1), seen(BAD))
+GOING_BACK = step_on(build_state(P.ANALYSING, 2, failures=1), seen(BAD))
+FAILED = step_on(GOING_BACK)
 
 
 @pytest.mark.parametrize(
     ("registry", "image", "known", "phase", "step"),
     [
         pytest.param(
-            REGISTRY, IMAGE, FlagDocument(enabled=True, users=("ann",)), P.ROLLING_BACK, 1, id="the same again"
+            REGISTRY, IMAGE, FlagDocument(enabled=True, users=("ann",)), P.ROLLED_BACK, 1, id="the same again"
         ),
         pytest.param(
-            build_registry(debug=True, rollout={"paused": True}), IMAGE, None, P.ROLLING_BACK, 1, id="debug and pause"
+            build_registry(debug=True, rollout={"paused": True}), IMAGE, None, P.ROLLED_BACK, 1, id="debug and pause"
         ),
         pytest.param(
             build_registry(rollout={"interval": "2m"}),
@@ -270,6 +271,28 @@ def test_a_failed_spec_is_not_tried_again_until_it_changes(
     assert (FAILED.failed.step, FAILED.failed.reason) == (2, "Errors")
     after = enter_rollout(registry, image, FAILED, known, NONE, NOW)
     assert (after.phase, after.step) == (phase, step)
+
+
+@pytest.mark.parametrize(
+    ("registry", "image", "legacy"),
+    [
+        pytest.param(REGISTRY, "pinnokio:2", LegacyState.WRITTEN, id="another image, not published yet"),
+        pytest.param(REGISTRY, "pinnokio:2", LegacyState.STOPPED, id="another image, before the copy"),
+        pytest.param(REGISTRY, "pinnokio:2", LegacyState.RESTORING, id="another image, during the copy"),
+        pytest.param(build_registry(rollout={"interval": "2m"}), IMAGE, LegacyState.RESTORING, id="other steps"),
+        pytest.param(DIRECT, IMAGE, LegacyState.RESTORING, id="no steps any more"),
+    ],
+)
+def test_going_back_is_ended_before_anything_else_is_tried(
+    registry: UnifiedRegistry, image: str, legacy: LegacyState
+) -> None:
+    """The document that stands is then the one that is taken back: everybody's."""
+    complete = build_state(P.COMPLETE, 4, legacy=LegacyStatus(state=legacy))
+    back = step_on(complete, requests=Requests(rollback="now"))
+    entered = enter_rollout(registry, image, back, _known(), Requests(rollback="now"), NOW)
+    assert entered == back
+    off = enter_rollout(registry.model_copy(update={"enabled": False}), image, back, _known(), NONE, NOW)
+    assert off.phase is P.OFF
 
 
 def _known(**fields: Any) -> FlagDocument:
