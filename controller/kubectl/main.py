@@ -105,6 +105,10 @@ def _say_late(view: View, value: str, word: str, wait_s: float, *, is_rollback: 
             f"{word} of {view.name} is asked for, but the operator has not acted on it within {within}: is it running?"
             " (kubectl get deployment -A -l app.kubernetes.io/name=pinnokio)"
         )
+    if view.rollout is not None and view.rollout.legacy_state == requests.RESTORING:
+        return (
+            f"{word} of {view.name} is under way: {view.rollout.legacy_message}; rollback --force does not wait for it"
+        )
     return f"{word} of {view.name} is under way, but not everywhere within {within}: {_describe(view)}"
 
 

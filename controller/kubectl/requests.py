@@ -4,9 +4,13 @@ An emergency is never argued with: what keeps from rolling back is only that the
 """
 
 from datetime import datetime
+from typing import Final
 
 from contract import kubernetes
 from controller.kubectl.view import View
+
+# Until live users were copied back into the legacy registry the flag stays with everybody, whatever the phase says.
+RESTORING: Final = "Restoring"
 
 
 def build_promote(now: datetime, *, to_the_end: bool) -> str:
@@ -46,7 +50,7 @@ def find_objection_to_rollback(view: View) -> str | None:
     """Why there is nothing to take back. None: go on."""
     if view.paused:
         return "everything is held (pinnokio.io/paused): kubectl pinnokio resume --everything first"
-    if view.rollout is not None and view.rollout.phase == "Off":
+    if view.rollout is not None and view.rollout.phase == "Off" and view.rollout.legacy_state != RESTORING:
         return "the flag is off already"
     if view.rollout is not None and view.rollout.phase == "RolledBack" and view.rollout.step == 0:
         return "it was rolled back already: the flag is off for everybody"
@@ -71,6 +75,8 @@ def is_settled(view: View, value: str, *, is_rollback: bool) -> bool:
     """Whether the operator acted on the request and every ready API pod serves by what came of it."""
     rollout = view.rollout
     if rollout is None or value != (rollout.handled_rollback if is_rollback else rollout.handled_promote):
+        return False
+    if is_rollback and rollout.legacy_state == RESTORING:
         return False
     return rollout.phase not in ("Publishing", "RollingBack") and view.is_everywhere
 

@@ -50,9 +50,10 @@ def test_what_is_said_against_promoting(service: dict[str, Any], words: str | No
         ({"rollout": {"phase": "RolledBack", "step": 2}}, None),
         ({"rollout": {"phase": "RolledBack", "step": 0}}, "rolled back already"),
         ({"rollout": OFF}, "off already"),
+        ({"rollout": OFF | {"legacy": {"state": "Restoring"}}}, None),
         ({"annotations": {"pinnokio.io/paused": "true"}}, "resume --everything first"),
     ],
-    ids=["under way", "no steps", "rolled back by one step", "rolled back", "off", "all held"],
+    ids=["under way", "no steps", "rolled back by one step", "rolled back", "off", "on until copied", "all held"],
 )
 def test_what_is_said_against_rolling_back(service: dict[str, Any], words: str | None) -> None:
     objection = find_objection_to_rollback(read_view(build_service(**service)))
@@ -87,12 +88,13 @@ def test_annotations(annotation: str, expected: str) -> None:
     [
         ({"handledRollback": "v", "phase": "RolledBack"}, {}, True),
         ({"handledRollback": "v", "phase": "RollingBack"}, {}, False),
+        ({"handledRollback": "v", "phase": "Off", "legacy": {"state": "Restoring"}}, {}, False),
         ({"handledRollback": "older", "phase": "RolledBack"}, {}, False),
         ({"handledRollback": "v", "phase": "RolledBack"}, {"acknowledged": 2}, False),
         ({"handledRollback": "v", "phase": "RolledBack"}, {"acknowledged": None}, False),
         ({"handledRollback": "v", "phase": "RolledBack"}, {"published": False}, False),
     ],
-    ids=["done", "under way", "an older one", "a pod is missing", "not known", "not in Valkey"],
+    ids=["done", "under way", "on until copied", "an older one", "a pod is missing", "not known", "not in Valkey"],
 )
 def test_when_a_request_is_done(rollout: dict[str, Any], flag: dict[str, Any], expected: bool) -> None:
     service = build_service(rollout)
