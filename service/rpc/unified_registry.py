@@ -83,7 +83,10 @@ class UnifiedRegistryNamespace:
 
     async def update_user_heartbeat(self, user_id: Id) -> bool:
         """Renews a user's entry; whether there is one."""
-        return await self._touch(user_id, partial(self._unified.heartbeat, user_id, datetime.now(UTC)))
+        is_renewed = await self._touch(user_id, partial(self._unified.heartbeat, user_id, datetime.now(UTC)))
+        if is_renewed:
+            metrics.registered("unified", "update_user_heartbeat").inc()
+        return is_renewed
 
     async def update_user_service(self, user_id: Id, service_name: str, service_data: dict[str, Any]) -> bool:
         """Replaces the lists that are given of one service; whether the user has an entry."""
