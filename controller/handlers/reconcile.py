@@ -6,10 +6,11 @@ It is the same for create, update, resume, drift and timer: it looks at what is 
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from contract.flag import FlagDocument
 from controller.cluster.apply import Applier
 from controller.cluster.events import EventWriter
 from controller.cluster.store import Store
@@ -79,12 +80,14 @@ class Reconciler:
             flag = await self.flags.publish(service, target, flag)
             refusals += await self._apply_rest(service, plan, refusals)
         flag = await self.flags.read_acknowledgements(key, flag)
-        found = self._find(service, target, plan, refusals, flag)
+        told = self._hold(target, flag) if service.paused else target
+        found = self._find(service, told, plan, refusals, flag)
+        found.flag_held = told.flag != target.flag
         restored = await self.flags.read_restoring(key, flag) if rollout.legacy.copying else ""
         found.rollout = self.rollouts.decide(
-            service, target, rollout, flag.document, found.acknowledged, restored, self._observed(key)
+            service, told, rollout, flag.document, found.acknowledged, restored, self._observed(key)
         )
-        return await self._tell(service, target, found, flag)
+        return await self._tell(service, told, found, flag)
 
     async def _gather(
         self, service: PinnokioService, spec: PinnokioServiceSpec
@@ -162,6 +165,11 @@ class Reconciler:
         )
         return [answer for answer in answers if answer is not None]
 
+    def _hold(self, target: Target, flag: FlagState) -> Target:
+        """With the flag that stands, by which pods serve as long as nothing is published."""
+        mounted = read_flag(self._observed(target.key).get(CONFIG_MAP, target.flag_name))
+        return replace(target, flag=flag.document or mounted or FlagDocument())
+
     def _find(
         self,
         service: PinnokioService,
@@ -184,6 +192,7 @@ class Reconciler:
             acknowledged=count_acknowledged(observed, flag.acknowledgements, target.flag.revision),
             flag_pods=len(ready_api_pods(observed)),
             valkey_owner=flag.owner,
+            held=_differing(plan) if service.paused else (),
         )
 
     async def _tell(
@@ -267,6 +276,10 @@ class Reconciler:
         self.flags.forget(key)
         self.rollouts.forget(key)
         self.scaler.forget(key)
+
+
+def _differing(plan: ChildrenPlan) -> list[ObjectRef]:
+    return [*(change.ref for change in plan.changes), *(seen.ref for seen in plan.deletions)]
 
 
 def _configuration_of(plan: ChildrenPlan) -> list[Change]:

@@ -56,7 +56,7 @@ class RolloutKeeper:
         """
         if service.paused:
             self._sampler.forget(service.key)
-            return state
+            return (service.status.rollout if service.status else None) or state
         registry, now, requests = target.spec.unified_registry, datetime.now(UTC), _requests(service)
         seen = FlagSeen(
             published=published == target.flag,

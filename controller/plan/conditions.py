@@ -37,7 +37,8 @@ class Finding:
 
     `acknowledged` of `flag_pods` ready API pods serve by the flag's revision, None: not known. `rollout`: where the
     rollout of the flag stands, None: the spec cannot be read. `valkey_owner`: another PinnokioService that its Valkey
-    serves already; None: none that is known of.
+    serves already; None: none that is known of. `held`: what is not as the spec says and stays so while it is paused;
+    `flag_held`: whether the flag is among it.
     """
 
     invalid: InvalidSpec | None = None
@@ -53,6 +54,8 @@ class Finding:
     flag_pods: int = 0
     rollout: RolloutStatus | None = None
     valkey_owner: str | None = None
+    held: Sequence[ObjectRef] = ()
+    flag_held: bool = False
 
     @property
     def is_awaited(self) -> bool:
@@ -149,6 +152,9 @@ def _say_ready(found: Finding) -> _Said:
         return _Said("False", "NotAllReady", "Ready of wanted: " + ", ".join(missing) + ".")
     if found.refusals or found.taken or found.waiting or found.valkey_owner:
         return _Said("False", "NotApplied", "What runs is not all that the spec says.")
+    if found.held:
+        names = ", ".join(str(ref) for ref in found.held)
+        return _Said("False", "NotApplied", f"Paused; not as the spec says: {names}.")
     return _Said("True", "AllReady", f"All {len(found.parts)} parts run what the spec says.")
 
 
@@ -188,10 +194,15 @@ def _say_paused(found: Finding) -> _Said:
 
 
 def _say_rollout(found: Finding) -> _Said:
-    """True: the flag is where the spec wants it. In this order: spec, the legacy registry's way back, drift, phase."""
+    """True: the flag is where the spec wants it. In this order: spec, all is paused, the legacy registry's way back,
+    drift, phase."""
     rollout = found.rollout
     if rollout is None:
         return _Said("Unknown", INVALID_SPEC, "The spec cannot be acted on; see Degraded.")
+    if found.flag_held:
+        return _Said(
+            "False", "Paused", "The flag is not as the spec says: it stays until pinnokio.io/paused is removed."
+        )
     legacy = rollout.legacy
     if legacy.state is LegacyState.RESTORING:
         return _Said("False", "RestoringLegacy", legacy.message)

@@ -132,6 +132,16 @@ READY = {
         ),
         (Finding(parts=_parts(), paused=True), "Ready", {"Paused": ("True", "Annotation")}),
         (
+            Finding(parts=_parts(), paused=True, held=(API,), flag_held=True),
+            "Pending",
+            {
+                "Ready": ("False", "NotApplied"),
+                "Progressing": ("False", "Paused"),
+                "Paused": ("True", "Annotation"),
+                "FlagRollout": ("False", "Paused"),
+            },
+        ),
+        (
             Finding(parts=_parts(0), paused=True),
             "Pending",
             {
@@ -153,6 +163,7 @@ READY = {
         "a queue leaves",
         "Valkey away",
         "paused",
+        "changed while paused",
         "paused early",
     ],
 )
