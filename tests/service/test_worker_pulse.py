@@ -1,5 +1,6 @@
 """Signs of life: when a worker counts as well, what it writes, and what beat does."""
 
+import json
 import time
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from contract import keys, queues
 from service.settings import Settings, SettingsError
 from service.store.broker import VISIBILITY_TIMEOUT_S
+from service.store.celery_message import SENT_AT
 from service.store.client import Valkey
 from service.tasks.declaring import task_type
 from service.tasks.services import Services
@@ -88,8 +90,8 @@ def test_limits_that_cannot_hold_are_refused(make_settings: MakeSettings, enviro
         make_app(make_settings(**environ))
 
 
-async def test_beat_touches_its_file_while_it_looks_at_its_schedule(
-    valkey_server: RunningValkey, tmp_path: Path
+async def test_beat_touches_its_file_and_says_when_it_sent_a_chore(
+    valkey_server: RunningValkey, valkey: Valkey, tmp_path: Path
 ) -> None:
     environ = {"CONTAINER_TYPE": "beat"}
     beat = Worker(valkey_server, tmp_path, "service", environ)
@@ -98,6 +100,9 @@ async def test_beat_touches_its_file_while_it_looks_at_its_schedule(
         await eventually(lambda: beat.heartbeat.exists(), deadline_s=20)
         touched = beat.heartbeat.stat().st_mtime
         await eventually(lambda: beat.heartbeat.stat().st_mtime > touched, deadline_s=15)
+        queue = f"{keys.CELERY_PREFIX}{queues.MAINTENANCE}"
+        message = await eventually(lambda: valkey.lindex(queue, -1), deadline_s=40)
+        assert time.time() - 60 < json.loads(message)["headers"][SENT_AT] <= time.time() + 1
     finally:
         assert beat.stop() == 0
     assert time.time() - beat.heartbeat.stat().st_mtime < 30

@@ -203,6 +203,7 @@ async def test_what_beat_schedules_is_run(user: User, worker: Worker) -> None:
     app.close()
     await eventually(lambda: worker.logged("health_check", status="ok"))
     await eventually(lambda: worker.logged("cleanup_done"))
+    await eventually(lambda: worker.logged("figures_counted"))
 
 
 async def test_many_users_get_their_own_events_in_order(user: User, valkey_server: RunningValkey) -> None:
