@@ -83,7 +83,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Cancelling:
-    """What came of asking a task to stop. `cancelled`: it was queued, and has ended; `asked`: its worker ends it."""
+    """What came of asking a task to stop. `cancelled`: it has ended, for none has it; `asked`: its worker ends it."""
 
     outcome: Literal["unknown", "ended", "cancelled", "asked"]
     fence: Fence

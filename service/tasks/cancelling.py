@@ -1,6 +1,7 @@
 """Cancels a task: a queued one at once, its message having no effect later; a running one through its worker.
 
-A worker hears of it when it renews its lease, and ends the run itself, so that no event follows its last one.
+A worker hears of it when it renews its lease, and ends the run itself, so that no event follows its last one. What
+somebody else runs ends in the registry at once; its runner hears of it by the answer to its next report.
 """
 
 import asyncio

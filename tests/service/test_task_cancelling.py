@@ -70,6 +70,20 @@ async def test_another_users_task_is_unknown(user: User, api_on: Api, how: str) 
     assert (await cancel_as("u1"))["status"] == "cancelled"
 
 
+async def test_a_running_task_of_somebody_elses_ends_at_once_and_its_runner_hears_of_it(
+    user: User, api_on: Api
+) -> None:
+    await api_on.data("UNIFIED_REGISTRY.register_task", "theirs", "audit", "u1", "acme")
+    assert await api_on.data("UNIFIED_REGISTRY.update_task_progress", "theirs", "processing", 40, "reading")
+    answer = await api_on.data("TASK.cancel_task", "theirs", "u1")
+    assert answer == {"success": True, "task_id": "theirs", "status": "cancelled"}
+    assert (await user.events_until_end("theirs"))[-1]["payload"]["status"] == "cancelled"
+    status = await api_on.data("TASK.get_task_status", "theirs")
+    assert (status["status"], status["progress_percent"]) == ("cancelled", 0)
+    assert not await api_on.data("UNIFIED_REGISTRY.update_task_progress", "theirs", "processing", 50)
+    assert not await user.valkey.hexists(keys.company("acme"), "task:theirs")
+
+
 async def test_an_unknown_task_is_said_so(api_on: Api) -> None:
     answer = await api_on.data("TASK.cancel_task", "nobody-knows")
     assert answer == {"success": False, "error": "unknown task nobody-knows", "task_id": "nobody-knows"}
