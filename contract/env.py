@@ -83,8 +83,8 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("RPC_MAX_BODY_BYTES", "10485760", "Largest body of /rpc, in bytes (413 above).", law=False),
     Variable("RPC_TIMEOUT_MS", "120000", "Limit of a call that sends no timeout_ms, in ms.", law=False),
     Variable("CELERY_KEY_PREFIX", "{pinnokio}:", "Prefix of broker and result keys: one cluster slot.", law=False),
-    Variable("CELERY_SOFT_TIME_LIMIT_S", "1800", "Soft limit of a task, in seconds.", law=False),
-    Variable("CELERY_HARD_TIME_LIMIT_S", "1860", "Hard limit of a task, in seconds.", law=False),
+    Variable("CELERY_SOFT_TIME_LIMIT_S", "3600", "Soft limit of a task, in seconds.", law=False),
+    Variable("CELERY_HARD_TIME_LIMIT_S", "3660", "Hard limit of a task, in seconds.", law=False),
     Variable(
         "WORKER_MAX_TASKS_PER_CHILD", "500", "Tasks after which a worker process is replaced by a new one.", law=False
     ),

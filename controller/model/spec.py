@@ -16,7 +16,7 @@ from controller.model.pod import Env, EnvFrom, NameRef, PullPolicy, Resources
 from controller.model.rollout import UnifiedRegistry
 from controller.model.valkey import ValkeySpec
 
-# A task that ignores its soft limit is killed this many seconds later (contract.env: 1800 and 1860).
+# A task that ignores its soft limit is killed this many seconds later (contract.env: 3600 and 3660).
 HARD_LIMIT_MARGIN_S: Final = 60
 QUEUE_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 QUEUE_NAME_MAX: Final = 40

@@ -13,13 +13,14 @@ from service.settings import Settings, SettingsError
 from service.store.broker import VISIBILITY_TIMEOUT_S
 from service.store.celery_message import SENT_AT
 from service.store.client import Valkey
-from service.tasks.declaring import task_type
+from service.tasks.declaring import limit_of, task_type
 from service.tasks.services import Services
 from service.worker.app import make_app
 from service.worker.chore import CHORES, load_chores
 from service.worker.chores.cleanup import drop_dead_workers
 from service.worker.own_chores import OwnChores
 from service.worker.pulse import STUCK_AFTER_S, Load, Peak, Pulse, is_alive
+from tests.service import task_types  # noqa: F401 - declares its types
 from tests.service.conftest import MakeSettings
 from tests.service.running_worker import Worker
 from tests.service.valkey_server import RunningValkey
@@ -177,4 +178,6 @@ def test_what_celery_is_told(make_settings: MakeSettings) -> None:
     limits = [task.time_limit or 0 for name, task in app.tasks.items() if name.startswith("pinnokio.")]
     assert limits
     assert max(limits) < VISIBILITY_TIMEOUT_S
+    unlimited = app.tasks[queues.celery_name("test_wait")]
+    assert unlimited.soft_time_limit == limit_of("test_wait") == queues.OTHER_MAX_DURATION_S, "as its entry says"
     app.close()
