@@ -204,7 +204,7 @@ def _find_looks(seen: Seen, now: float) -> Iterator[Look]:
         yield Look("warn", f"{_count(seen.stuck, 'open task')} should have been looked at: does maintenance run?")
     recent = sum(now - at_ms / 1000 < RECENT_S for _, at_ms in seen.failures or ())
     if recent:
-        yield Look("warn", f"{_count(recent, 'task')} failed within {show_duration(RECENT_S)}")
+        yield Look("warn", f"{_count(recent, 'task')} failed within {RECENT_S / 60:.0f} min")
 
 
 def _look_at_queue(name: str, queue: QueueSeen, now: float) -> Iterator[Look]:
@@ -317,7 +317,7 @@ def _build_dependencies(seen: Seen, now: float) -> Iterator[Dependency]:
     if seen.valkey_latency_ms is None:
         yield Dependency(_VALKEY, "bad", "down", "no answer")
     else:
-        yield Dependency(_VALKEY, "ok", f"{seen.valkey_latency_ms:.1f} ms", _write_memory(seen))
+        yield Dependency(_VALKEY, "ok", _write_latency(seen.valkey_latency_ms), _write_memory(seen))
     is_new = seen.health is not None and now - seen.health.checked_at <= OLD_S
     answers = seen.health.dependencies if seen.health is not None and is_new else {}
     for name, shown in _ASKED_BY_WORKERS.items():
@@ -326,12 +326,16 @@ def _build_dependencies(seen: Seen, now: float) -> Iterator[Dependency]:
 
 def _build_dependency(name: str, answer: Answer) -> Dependency:
     if answer.status == OK:
-        return Dependency(name, "ok", "up" if answer.latency_ms is None else f"{answer.latency_ms:.1f} ms", "")
+        return Dependency(name, "ok", "up" if answer.latency_ms is None else _write_latency(answer.latency_ms), "")
     if answer.status == ERROR:
         return Dependency(name, "bad", "down", answer.error or "")
     if answer.status == DISABLED:
         return Dependency(name, "off", "not configured", "")
     return Dependency(name, "warn", UNKNOWN, "no worker has asked it lately")
+
+
+def _write_latency(latency_ms: float) -> str:
+    return f"{latency_ms:.1f} ms" if latency_ms < 1000 else show_duration(latency_ms / 1000)
 
 
 def _write_memory(seen: Seen) -> str:

@@ -20,5 +20,5 @@ async def run_steps(context: TaskContext, steps: Steps) -> Result:
             return result
         except RefusedInput as refusal:
             # The sentence may quote what was sent.
-            raise TaskFailure(str(refusal), logged=refusal.code) from refusal
+            raise TaskFailure(str(refusal), logged=f"the input is refused: {refusal.code}") from refusal
         await context.step_done(name, percent)

@@ -34,6 +34,12 @@ def test_the_image_with_an_extra_is_the_image_and_the_extra() -> None:
     assert "requirements-ml.lock" in (ROOT / ".dockerignore").read_text()
 
 
+def test_the_picture_of_the_readme_is_there_and_small() -> None:
+    picture = ROOT / "docs" / "images" / "status.png"
+    assert picture.relative_to(ROOT).as_posix() in (ROOT / "README.md").read_text()
+    assert picture.stat().st_size < 150 * 1024
+
+
 def pinned(name: str) -> set[str]:
     return {line.split(" ")[0] for line in (ROOT / name).read_text().splitlines() if "==" in line}
 

@@ -12,7 +12,7 @@ from service.domain.status import Beat, Process, QueueSeen, Running, Seen, Statu
 
 NOW = 1_800_000_000.0
 PROCESS = Process("1.2.3", "", "api-7", 3_725.0, 12)
-ANSWERS = {"firestore": Answer(DISABLED), "chroma": Answer(OK, 3.14), "openai": Answer(OK, 210.0)}
+ANSWERS = {"firestore": Answer(DISABLED), "chroma": Answer(OK, 3.14), "openai": Answer(OK, 1210.0)}
 CALM = Seen(
     valkey_latency_ms=0.42,
     flag=FlagDocument(revision=7, enabled=True),
@@ -44,7 +44,7 @@ def test_a_calm_service() -> None:
         ("Valkey", "ok", "0.4 ms", "3.00 MB of 384.00 MB"),
         ("Firestore", "off", "not configured", ""),
         ("Chroma", "ok", "3.1 ms", ""),
-        ("OpenAI endpoint", "ok", "210.0 ms", ""),
+        ("OpenAI endpoint", "ok", "1.2 s", ""),
     ]
 
 
@@ -111,7 +111,7 @@ QUIET = Beat(0, 4, NOW - 40)
         (
             {"failures": ((Failure("t", "x", 1, "e"), (NOW - 30) * 1000),)},
             "warn",
-            "1 task failed within 10 min 0 s",
+            "1 task failed within 10 min",
         ),
     ],
 )
