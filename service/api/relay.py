@@ -38,13 +38,15 @@ READERS: Final = 16
 class _Feed:
     """A user with sockets here. While `is_behind`, live events wait in `held`.
 
-    `newest`: newest event relayed, or in the stream when it was subscribed; None: not known yet.
+    `newest`: newest event relayed, or in the stream when it was subscribed; None: not known yet. `opened`: where it
+    begins when the connection breaks before that is known.
     """
 
-    __slots__ = ("held", "is_behind", "newest", "sockets", "subscribed")
+    __slots__ = ("held", "is_behind", "newest", "opened", "sockets", "subscribed")
 
     def __init__(self) -> None:
         self.sockets: set[Socket] = set()
+        self.opened = _id_before_now()
         self.newest: StreamId | None = None
         self.subscribed = asyncio.Event()
         self.is_behind = True
@@ -61,6 +63,8 @@ class Relay:
         # SUBSCRIBEs under way, by user: one that an UNSUBSCRIBE follows confirms nothing.
         self._unconfirmed: Counter[str] = Counter()
         self._connection: AbstractConnection | None = None
+        # Connections that broke: what was asked for one counts no more after it.
+        self._broken = 0
         self._task: asyncio.Task[None] | None = None
         self._catching_up: set[asyncio.Task[None]] = set()
         self._readers = asyncio.Semaphore(READERS)
@@ -96,7 +100,7 @@ class Relay:
             feed = self._feeds[socket.uid] = _Feed()
             feed.sockets.add(socket)
             if self._connection is None:
-                feed.newest = _id_before_now()
+                feed.newest = feed.opened
             else:
                 await self._subscribe(socket.uid)
         if since is not None:
@@ -184,7 +188,7 @@ class Relay:
             if self._unconfirmed[user_id] <= 0:
                 del self._unconfirmed[user_id]
                 if feed is not None:
-                    self._start(self._catch_up(user_id, feed))
+                    self._start(self._catch_up(user_id, feed, self._broken))
 
     # Events
 
@@ -199,8 +203,10 @@ class Relay:
 
     def _fall_behind(self) -> None:
         """The connection is gone: nothing is certain until each feed is subscribed and read again."""
+        self._broken += 1
         self._unconfirmed.clear()
         for feed in self._feeds.values():
+            feed.newest = feed.newest or feed.opened
             feed.subscribed.clear()
             feed.is_behind = True
             feed.held.clear()
@@ -210,20 +216,27 @@ class Relay:
         self._catching_up.add(task)
         task.add_done_callback(self._catching_up.discard)
 
-    async def _catch_up(self, user_id: str, feed: _Feed) -> None:
-        """Relays what was published while nobody was subscribed, then what came since. A new feed missed nothing."""
+    async def _catch_up(self, user_id: str, feed: _Feed, broken: int) -> None:
+        """Relays what was published while nobody was subscribed, then what came since. A new feed missed nothing.
+
+        `broken`: connections that had broken when it was subscribed.
+        """
+        missed, newest = None, feed.newest
         try:
             async with self._readers:
-                if feed.newest is None:
-                    missed = None
-                    feed.newest = await self._events.read_last_id(user_id)
+                if newest is None:
+                    newest = await self._events.read_last_id(user_id)
                 else:
-                    missed = await self._events.read_after(user_id, feed.newest)
+                    missed = await self._events.read_after(user_id, newest)
         except (*VALKEY_FAULTS, RedisError) as fault:
             # The subscription's connection breaks with the server's others, or the next message finds the gap.
             log.warning("relay_not_caught_up", error=repr(fault))
-            await self._reconnect()
+            if broken == self._broken:
+                await self._reconnect()
             return
+        if broken != self._broken:
+            return
+        feed.newest = newest
         feed.is_behind = False
         if missed is not None:
             if not missed.is_complete:

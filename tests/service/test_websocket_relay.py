@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -309,6 +309,69 @@ async def test_after_an_outage_of_valkey_sockets_get_what_was_published_since(ow
                 for socket in (told, untold, late):
                     assert await read_numbers(socket, 5) == [1, 2, 3, 4, 5]
     await publisher.aclose()
+
+
+class Gate:
+    """Holds back what the event store answers from now on, until the test lets it through."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.held: list[asyncio.Event] = []
+        for name in ("read_last_id", "read_after"):
+            monkeypatch.setattr(EventStore, name, self._held_back(getattr(EventStore, name)))
+
+    async def holds(self, count: int) -> None:
+        await eventually(lambda: len(self.held) == count)
+
+    def _held_back(self, question: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def ask(*args: Any) -> Any:
+            answer = await question(*args)
+            self.held.append(through := asyncio.Event())
+            await through.wait()
+            return answer
+
+        return ask
+
+
+async def break_subscriptions(valkey: Valkey) -> None:
+    await valkey.client_kill_filter(_type="pubsub")
+
+
+async def test_a_connection_that_breaks_while_it_catches_up_loses_nothing(
+    socket: ClientConnection, valkey: Valkey, events: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await subscribed(valkey)
+    await events.publish(build_event(0))
+    assert await read_numbers(socket, 1) == [0]
+    gate = Gate(monkeypatch)
+    await break_subscriptions(valkey)
+    await gate.holds(1)
+    await events.publish(build_event(1))
+    await break_subscriptions(valkey)
+    await gate.holds(2)
+    # What the first connection asked is answered while the second one is catching up.
+    gate.held[0].set()
+    await events.publish(build_event(2))
+    gate.held[1].set()
+    assert await read_numbers(socket, 2) == [1, 2]
+
+
+async def test_a_connection_that_breaks_while_it_subscribes_loses_nothing(
+    server: Api, valkey: Valkey, events: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With the socket of another user the relay surely has its connection.
+    async with connect(f"{server.websocket_url}?uid=u2"):
+        await subscribed(valkey, "u2")
+        gate = Gate(monkeypatch)
+        socket = await connect(f"{server.websocket_url}?uid=u1")
+        await gate.holds(1)
+        await events.publish(build_event(1))
+        await break_subscriptions(valkey)
+        # The other user's feed is read again too.
+        await gate.holds(3)
+        for through in gate.held:
+            through.set()
+        assert await read_numbers(socket, 1) == [1]
+        await socket.close()
 
 
 async def _publish(events: EventStore, numbers: range) -> None:
