@@ -115,6 +115,8 @@ class Relay:
         feed.sockets.discard(socket)
         if not feed.sockets:
             del self._feeds[socket.uid]
+            # Nobody else tells its replays.
+            feed.subscribed.set()
             await self._send("UNSUBSCRIBE", keys.relay_channel(socket.uid))
 
     # The connection
@@ -255,6 +257,8 @@ class Relay:
     async def _replay(self, socket: Socket, feed: _Feed, since: str) -> None:
         """Sends a socket what it missed; live events wait behind it."""
         await feed.subscribed.wait()
+        if socket.is_closed:
+            return
         position = parse_stream_id(since)
         try:
             missed = await self._events.read_after(socket.uid, position or START)

@@ -374,6 +374,15 @@ async def test_a_connection_that_breaks_while_it_subscribes_loses_nothing(
         await socket.close()
 
 
+async def test_a_replay_ends_with_its_socket(own_valkey: RunningValkey) -> None:
+    async with behind_uvicorn(settings_for(own_valkey.settings)) as server:
+        own_valkey.stop()
+        for _ in range(3):
+            async with connect(f"{server.websocket_url}?uid=u1&since=1-0"):
+                pass
+        await eventually(lambda: "relay-catch-up" not in {task.get_name() for task in asyncio.all_tasks()})
+
+
 async def _publish(events: EventStore, numbers: range) -> None:
     for number in numbers:
         await events.publish(build_event(number))
