@@ -10,7 +10,7 @@ from contract import keys
 from contract import metrics as names
 from tests.service.conftest import MakeSettings
 from tests.service.metrics.samples import Samples, scrape_worker
-from tests.service.running_worker import User, Worker, running_worker
+from tests.service.running_worker import User, Worker, listening_user, running_worker
 from tests.service.task_types import gate
 from tests.service.valkey_server import RunningValkey, free_port
 from tests.service.waiting import eventually
@@ -92,6 +92,28 @@ async def test_a_message_without_effect_is_a_redelivery(worker: Worker, user: Us
         return samples.read(names.TASK_REDELIVERIES, name="pinnokio.test_echo", effect=names.WITHOUT_EFFECT)
 
     assert await eventually(count, deadline_s=30) == 1
+
+
+async def test_what_ended_a_task_at_its_limit_is_told(valkey_server: RunningValkey, tmp_path: Path) -> None:
+    """One listens to its soft limit, one is killed at the hard one, which only its worker's parent sees."""
+    port = free_port()
+    limits = {"CELERY_SOFT_TIME_LIMIT_S": "1", "CELERY_HARD_TIME_LIMIT_S": "3", "CELERY_CONCURRENCY": "2"}
+    environ = {"WORKER_METRICS_PORT": str(port), "CELERY_QUEUES": "limited", **limits}
+    routes = "test_wait=limited,test_ignore_limit=limited"
+    async with listening_user("u1", valkey_server, TASK_ROUTES=routes) as user:
+        for task_type in ("test_wait", "test_ignore_limit"):
+            await user.start(task_type, task_type)
+    with running_worker(valkey_server, tmp_path, **environ):
+
+        async def failed() -> dict[str, str] | None:
+            samples = (await scrape_worker(port)).all(names.CELERY_TASK_FAILED)
+            by_task = {labels["name"]: labels["exception"] for labels, _ in samples}
+            return by_task if len(by_task) == 2 else None
+
+        assert await eventually(failed, deadline_s=60) == {
+            "pinnokio.test_wait": "SoftTimeLimitExceeded",
+            "pinnokio.test_ignore_limit": "TimeLimitExceeded",
+        }
 
 
 async def test_an_unread_queue_has_no_length(make_settings: MakeSettings) -> None:
