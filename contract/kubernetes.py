@@ -31,12 +31,10 @@ ROLLBACK_PREVIOUS: Final = "previous"
 ROLLBACK_FORCE: Final = "force"
 # Kubernetes removes the pods of the lowest cost first (and takes a pod without one as 0).
 ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
-# What was applied last (a change of it is an update, a difference without one is drift) and which generated Secret
-# a pod was started with.
+# What was applied last (a change of it is an update, a difference without one is drift) and which generated values a
+# pod was started with.
 ANNOTATION_APPLIED: Final = "pinnokio.io/applied"
 ANNOTATION_SECRET: Final = "pinnokio.io/secret"
-# The same for Flower's generated login.
-ANNOTATION_LOGIN: Final = "pinnokio.io/login"
 # On the operator's Lease: uid of the pod that holds it. A holder whose pod is gone need not be waited for.
 ANNOTATION_HOLDER_POD: Final = "pinnokio.io/holder-pod"
 

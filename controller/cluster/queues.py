@@ -55,7 +55,8 @@ class _Memory:
     """
 
     endpoint: Endpoint
-    queue_by_tag: dict[bytes, str] = field(default_factory=dict)
+    # None: a message that cannot be read.
+    queue_by_tag: dict[bytes, str | None] = field(default_factory=dict)
     beats: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     cursor: bytes = b"0"
     finding: set[str] = field(default_factory=set)
@@ -108,10 +109,9 @@ class QueueReader:
         if new:
             wanted: Command = ("HMGET", prefix + keys.UNACKED, *new)
             messages = _list(await self._connections.call(key, memory.endpoint, *wanted))
-            decoded = ((tag, _queue_of(raw)) for tag, raw in zip(new, messages, strict=True) if isinstance(raw, bytes))
-            known |= {tag: queue for tag, queue in decoded if queue is not None}
+            known |= {tag: _queue_of(raw) for tag, raw in zip(new, messages, strict=True) if isinstance(raw, bytes)}
         memory.queue_by_tag = known
-        return Counter(known.values())
+        return Counter(queue for queue in known.values() if queue is not None)
 
     def _read_beats(self, memory: _Memory, queue: str, raw: object) -> dict[str, _Beat]:
         """The fresh ones, by worker."""

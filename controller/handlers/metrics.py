@@ -31,6 +31,9 @@ class OperatorMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.reconciles = Counter(*names.declare(names.OPERATOR_RECONCILES), registry=self.registry)
+        # From the start, so that it is seen that none is done.
+        for result in ("done", "failed", "conflict"):
+            self.reconciles.labels(result)
         self.duration = Histogram(*names.declare(names.OPERATOR_RECONCILE_DURATION), registry=self.registry)
         self.decisions = Counter(*names.declare(names.OPERATOR_DECISIONS), registry=self.registry)
         self.errors = Counter(*names.declare(names.OPERATOR_ERRORS), registry=self.registry)

@@ -12,10 +12,8 @@ PORT_NAME: Final = "http"
 
 
 def build_flower(target: Target) -> Deployment:
-    """One pod. A new login restarts it, and nothing else."""
+    """One pod."""
     template = pod.build_template(target, FLOWER, _build_container(target), pod.build_volumes(target), GRACE_S)
-    if target.secret and target.spec.flower.basic_auth_secret_ref is None:
-        template["metadata"].setdefault("annotations", {})[kubernetes.ANNOTATION_LOGIN] = target.secret.flower_checksum
     return parts.build_deployment(target, target.flower_name, FLOWER, template, parts.RECREATE, 1)
 
 

@@ -4,18 +4,18 @@ import hashlib
 import json
 from typing import Final
 
-from contract import env
+from contract import env, exit_codes
 from controller.manifests import environment, parts, pod
 from controller.manifests.target import REGISTRY_JOB, RegistryJob, Target, build_metadata
 from controller.manifests.types import Container, ExitCodes, Job
 
 # Of each registry; enough to find a drift of one in a thousand users for all but certain.
 SAMPLE: Final = 10_000
-# Exit code 1 of `verify`: it ran and found drift; trying again at once would find it again.
-DRIFT_EXIT_CODE: Final = 1
 VERIFY_LIMIT_S: Final = 900
 GRACE_S: Final = 30
 _ARGUMENTS: Final = {"verify": ["--sample", str(SAMPLE), "--list", "100"], "restore-legacy": []}
+# A Job's name is a label of its pods: 63 characters at most, of which the service's name may take 40.
+_WORDS: Final = {"verify": "verify", "restore-legacy": "restore"}
 
 
 def build_job(target: Target, job: RegistryJob) -> Job:
@@ -32,11 +32,14 @@ def build_job(target: Target, job: RegistryJob) -> Job:
     built: Job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": build_metadata(target, f"{target.key.name}-{job.command}-{job.attempt}-{digest}", REGISTRY_JOB),
+        "metadata": build_metadata(
+            target, f"{target.key.name}-{_WORDS[job.command]}-{job.attempt}-{digest}", REGISTRY_JOB
+        ),
         "spec": {"backoffLimit": 4, "template": template},
     }
     if job.command == "verify":
-        codes: ExitCodes = {"containerName": REGISTRY_JOB, "operator": "In", "values": [DRIFT_EXIT_CODE]}
+        # It would be found again at once.
+        codes: ExitCodes = {"containerName": REGISTRY_JOB, "operator": "In", "values": [exit_codes.DRIFT]}
         built["spec"]["activeDeadlineSeconds"] = VERIFY_LIMIT_S
         built["spec"]["podFailurePolicy"] = {"rules": [{"action": "FailJob", "onExitCodes": codes}]}
     return built

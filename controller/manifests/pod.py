@@ -4,7 +4,7 @@ from typing import Final
 
 from contract import kubernetes
 from controller.manifests.environment import CA_FILE, CA_FOLDER, FLAG_FOLDER
-from controller.manifests.target import Target, build_labels, build_selector
+from controller.manifests.target import API, FLOWER, Target, build_labels, build_selector
 from controller.manifests.types import (
     Container,
     ContainerSecurity,
@@ -27,6 +27,8 @@ GRACE_MARGIN_S: Final = 30
 # A node that says nothing is given up after some 50 s, and this long after that its pods are replaced; Kubernetes'
 # default is 300 s, for which tasks would wait.
 LOST_NODE_S: Final = 30
+# What else than Valkey's password a component reads of the generated Secret.
+_SECRETS: Final = {API: (kubernetes.TOKEN_KEY,), FLOWER: (kubernetes.FLOWER_KEY,)}
 
 TMP_VOLUME: Final[Volume] = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT: Final[VolumeMount] = {"name": "tmp", "mountPath": "/tmp"}
@@ -85,7 +87,7 @@ def build_template(
     is_spread: bool = False,
     is_bound: bool = False,
 ) -> PodTemplate:
-    """One container in a restricted pod. A new generated Secret changes an annotation, so that pods restart with it.
+    """One container in a restricted pod. It restarts when a generated value that it reads changes.
 
     `is_spread`: there may be several of it, which `spec.spread` places. `is_bound`: its volume keeps it where it is.
     """
@@ -104,8 +106,10 @@ def build_template(
         },
     }
     annotations = _build_scraping(metrics_port)
-    if target.secret:
-        annotations[kubernetes.ANNOTATION_SECRET] = target.secret.checksum
+    if target.secret and (
+        checksum := target.secret.checksum(kubernetes.VALKEY_PASSWORD_KEY, *_SECRETS.get(component, ()))
+    ):
+        annotations[kubernetes.ANNOTATION_SECRET] = checksum
     if annotations:
         template["metadata"]["annotations"] = annotations
     if is_spread and target.spec.spread.topology_keys:

@@ -1,5 +1,6 @@
 """What manifests are built from, and the names and labels that tie them to their PinnokioService."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -21,15 +22,15 @@ REGISTRY_JOB: Final = "registry-job"
 
 @dataclass(frozen=True, slots=True)
 class GeneratedSecret:
-    """Values that were generated once (never logged), a word that changes when they do, and the version read.
-
-    `flower_checksum`: the same for Flower's login alone, so that switching Flower on restarts nothing else.
-    """
+    """Values that were generated once (never logged), and the version read."""
 
     values: dict[str, str] = field(repr=False)
-    checksum: str
     resource_version: str | None
-    flower_checksum: str = ""
+
+    def checksum(self, *names: str) -> str:
+        """A word that changes when one of the values of these names does; "" where none of them is generated."""
+        text = "\0".join(f"{name}={self.values[name]}" for name in sorted(names) if name in self.values)
+        return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _plan_change(ref: ObjectRef, manifest: JsonObject, seen: ObservedObject, set
         given_away = before if ref.kind is DEPLOYMENT and after is None else None
         return Change(ref, manifest, Cause.UPDATED, removal, replicas=given_away)
     where = tuple(find_drift(manifest, seen.document))
-    if removal is None and (not where or settled == seen.resource_version):
+    if (removal is None and not where) or settled == seen.resource_version:
         return None
     return Change(ref, manifest, Cause.DRIFT, removal, where or ("entries of others",))
 

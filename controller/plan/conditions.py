@@ -158,11 +158,6 @@ def _say_ready(found: Finding) -> _Said:
     return _Said("True", "AllReady", f"All {len(found.parts)} parts run what the spec says.")
 
 
-def _missing(part: Part) -> str:
-    """`api 0/2`; where enough pods are ready, they are old ones, or old ones have yet to go."""
-    return f"{part.title} {part.ready}/{part.desired}" + (" (old pods)" if part.ready >= part.desired else "")
-
-
 def _say_progressing(found: Finding, ready: _Said, degraded: _Said) -> _Said:
     if ready.status == "True":
         return _say_leaving(found) or _Said("False", "Complete", "Nothing is being changed.")

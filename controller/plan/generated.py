@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -29,15 +28,8 @@ def plan_secret(
     values = {name: known.get(name) or f"{_PREFIXES.get(name, '')}{generate()}" for name in wanted}
     return GeneratedSecret(
         values=values,
-        checksum=_checksum({name: value for name, value in values.items() if name != kubernetes.FLOWER_KEY}),
         resource_version=seen.resource_version if seen else None,
-        flower_checksum=_checksum({name: value for name, value in values.items() if name == kubernetes.FLOWER_KEY}),
     )
-
-
-def _checksum(values: dict[str, str]) -> str:
-    text = "\0".join(f"{name}={values[name]}" for name in sorted(values))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def is_secret_complete(spec: PinnokioServiceSpec, seen: ObservedObject | None) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, TextIO
 
+from contract import exit_codes
 from service.domain.drift import Drift, Outcome
 from service.rpc.dual_write import DualWrite
 from service.rpc.user_companies import UserCompanies
@@ -20,7 +21,6 @@ from service.store.sampling import Sample, draw_sample
 from service.store.unified import UnifiedRegistry
 
 NO_DRIFT: Final = 0
-DRIFT: Final = 1
 SAMPLE: Final = 1_000
 LISTED: Final = 100
 MOST_CHARS: Final = 40
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        return DRIFT if self.drifts else NO_DRIFT
+        return exit_codes.DRIFT if self.drifts else NO_DRIFT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
-    """0: no drift; 1: drift."""
+    """0: no drift; DRIFT: drift."""
     report = asyncio.run(verify(settings, None if options.all else options.sample))
     write_report(report, options.list, sys.stdout)
     return report.exit_code

@@ -16,6 +16,13 @@ BROUGHT_ALONG: Final[dict[str, Any]] = {
     "fullnameOverride": "ledger",
 }
 
+# A key without a value is none: YAML leaves those behind when all below it is commented out.
+EMPTY_KEYS: Final[dict[str, Any]] = {
+    "operator": {"podLabels": None},
+    "monitoring": {"monitors": {"enabled": True, "labels": None}, "rules": {"enabled": True, "labels": None}},
+    "service": {"enabled": True, "spec": {"valkey": {"embedded": None}, "api": None}},
+}
+
 # Each value that is something else than its default.
 EVERYTHING: Final[dict[str, Any]] = {
     "nameOverride": "ledger",
@@ -84,4 +91,5 @@ VALUE_SETS: Final[dict[str, dict[str, Any]]] = {
     "cluster-wide": CLUSTER_WIDE,
     "brought-along": BROUGHT_ALONG,
     "everything": EVERYTHING,
+    "empty keys": EMPTY_KEYS,
 }

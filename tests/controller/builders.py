@@ -23,7 +23,7 @@ def build_spec(**fields: Any) -> PinnokioServiceSpec:
 
 
 def build_target(spec: PinnokioServiceSpec | None = None, **fields: Any) -> Target:
-    secret = GeneratedSecret({"token": "t", "valkey-password": "p"}, "c0ffee", None)
+    secret = GeneratedSecret({"token": "t", "valkey-password": "p"}, None)
     return Target(KEY, UID, spec or build_spec(**fields), secret, FlagDocument(revision=1, salt=str(KEY)))
 
 

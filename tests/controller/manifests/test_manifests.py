@@ -157,7 +157,7 @@ def test_variables_of_a_part_win_over_those_of_all() -> None:
 
 def test_the_flag_changes_no_pod() -> None:
     spec = build_spec()
-    secret = GeneratedSecret({"token": "t", "valkey-password": "p"}, "c0ffee", None)
+    secret = GeneratedSecret({"token": "t", "valkey-password": "p"}, None)
     off = Target(KEY, UID, spec, secret, FlagDocument(revision=1))
     on = Target(KEY, UID, spec, secret, FlagDocument(revision=2, enabled=True, debug=True))
     assert _pods(off) == _pods(on)
@@ -172,7 +172,10 @@ def test_the_level_of_the_logs_changes_no_pod() -> None:
 
 def test_a_new_secret_restarts_every_pod() -> None:
     spec = build_spec()
-    made = [Target(KEY, UID, spec, GeneratedSecret({}, word, None), FlagDocument()) for word in ("one", "two")]
+    made = [
+        Target(KEY, UID, spec, GeneratedSecret({"valkey-password": word}, None), FlagDocument())
+        for word in ("one", "two")
+    ]
     before, after = (_pods(target) for target in made)
     assert all(before[name] != after[name] for name in before)
 

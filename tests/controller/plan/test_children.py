@@ -88,6 +88,13 @@ def test_a_difference_that_stayed_after_applying_is_not_applied_for_ever() -> No
     assert _plan(_with_api({"spec.replicas": 5}, settled={API: "6"})).changes != ()
 
 
+def test_an_entry_that_somebody_adds_again_is_not_removed_for_ever() -> None:
+    own = all_seen(TARGET).objects[API].document["spec"]["template"]["spec"]["containers"]
+    foreign = {"spec.template.spec.containers": [*own, {"name": "sidecar", "image": "proxy:1"}]}
+    assert [change.cause for change in _plan(_with_api(foreign, settled={API: "6"})).changes] == [Cause.DRIFT]
+    assert _plan(_with_api(foreign, settled={API: "7"})).changes == ()
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [

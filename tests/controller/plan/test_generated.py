@@ -124,8 +124,8 @@ def test_flowers_login_is_generated_beside_the_rest_and_restarts_flower_alone() 
     assert before is not None
     assert after is not None
     assert after.values["flower"] == "pinnokio:new0"
-    assert before.checksum == after.checksum
-    assert before.flower_checksum != after.flower_checksum
+    assert before.checksum("token", "valkey-password") == after.checksum("token", "valkey-password")
+    assert before.checksum("flower") != after.checksum("flower")
     own = build_spec(flower={"enabled": True, "basicAuthSecretRef": {"name": "s", "key": "k"}})
     kept = plan_secret(own, _secret(token="a", valkey_password="b"), _counter())
     assert kept is not None

@@ -1,4 +1,4 @@
-"""`python -m service verify` on a real Valkey: silent where the registries agree, exit code 1 where they do not."""
+"""`python -m service verify` on a real Valkey: silent where the registries agree, exit code 3 where they do not."""
 
 import asyncio
 from typing import Any
@@ -73,7 +73,7 @@ async def test_each_kind_of_drift_is_found(
         client.execute_command(*damage)
     report = await look(on)
     assert kinds(report) == [("u5", kind)]
-    assert report.exit_code == 1
+    assert report.exit_code == 3
 
 
 async def test_who_is_off_is_not_compared(api_on: Api, make_settings: MakeSettings, valkey: Valkey) -> None:
@@ -120,7 +120,7 @@ async def test_on_the_command_line(api_on: Api, shared_valkey: RunningValkey, va
     for user in ("u2", "u4"):
         await valkey.hset(f"registry:unified:{user}", "backend_route", "far\naway")
     drifted = await asyncio.to_thread(run, shared_valkey, "verify", "--all", "--list", "1")
-    assert drifted.returncode == 1
+    assert drifted.returncode == 3
     lines = drifted.stdout.splitlines()
     assert "  DRIFT" + " " * 48 + "2" in lines
     assert lines[-1] == "… and 1 more (--list)"
