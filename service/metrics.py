@@ -5,6 +5,8 @@ unified registry was on when the call ran (`none`: the call asked for no user's 
 """
 
 import functools
+import itertools
+from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -38,6 +40,18 @@ def count_call(method: str, code: str, cohort: str, seconds: float) -> None:
     """One call of /rpc, answered."""
     _requests(method, code, cohort).inc()
     _durations(method, cohort).observe(seconds)
+
+
+def begin_at_zero(methods: Iterable[str], operations: Iterable[str]) -> None:
+    """Makes the series of failures before there are any.
+
+    Prometheus' `increase` knows no growth before a series' first sample: a rollout would be judged without the first
+    failure of each.
+    """
+    for method, code, on in itertools.product(methods, names.FAILURE_CODES, (names.COHORT_ON, names.COHORT_OFF)):
+        _requests(method, code, on)
+    for operation in operations:
+        REGISTRY_FALLBACKS.labels(operation)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from service import metrics
 from service.api.answers import refusal
 from service.api.health import HealthRoutes, ValkeyProbe
 from service.api.leaving import Leaving
@@ -26,7 +27,7 @@ from service.listeners.service import Listeners
 from service.logs import LogLevel
 from service.rpc.chroma_vector import ChromaVectorNamespace
 from service.rpc.declared import build_namespaces
-from service.rpc.dual_write import DualWrite
+from service.rpc.dual_write import OPERATIONS, DualWrite
 from service.rpc.llm import LlmNamespace
 from service.rpc.mounting import mount
 from service.rpc.registry import RegistryNamespace
@@ -61,6 +62,7 @@ class Services:
         self.gateways = Gateways.open(settings)
         self.limits = Limits(self.valkey, lambda: self.flag.document.quotas, lambda: self.listeners.quotas)
         self.dispatcher = self._dispatcher(settings)
+        metrics.begin_at_zero(self.dispatcher.methods, OPERATIONS)
         self.rpc = RpcRoute(
             settings, self.dispatcher, IdempotencyStore(self.lane, settings.idempotency_ttl_s), self.lane
         )

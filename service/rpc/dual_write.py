@@ -22,6 +22,15 @@ UNIFIED_LIMIT_S: Final = 0.5
 # What is kept in step with the legacy registry, as operators filter for it: `sync`, `sync.*ChromaDB`.
 USERS: Final = "users"
 CHROMA: Final = "ChromaDB"
+# What is written beside the legacy registry, by the names that count and log it.
+OPERATIONS: Final = (
+    "register_user",
+    "unregister_session",
+    "register_collection_user",
+    "claim_collection",
+    "heartbeat_collection",
+    "unregister_collection_user",
+)
 # Rare enough to be told without REGISTRY_DEBUG.
 _ALWAYS_TOLD: Final = frozenset({"register_collection_user", "unregister_collection_user"})
 

@@ -48,6 +48,10 @@ HEALTHY: Final[Series] = {
     f'pinnokio_dependency_up{{{OF},pod="a",dependency="firestore"}}': "1x120",
     # A queue that always has something waiting, and is worked at.
     f"pinnokio_operator_queue_waiting{{{OF_QUEUE}}}": "40x120",
+    f"pinnokio_operator_queue_in_flight{{{OF_QUEUE}}}": "4x120",
+    # Another, all of whose slots work at long tasks.
+    f'pinnokio_operator_queue_waiting{{{OF},queue="llm"}}': "3x120",
+    f'pinnokio_operator_queue_in_flight{{{OF},queue="llm"}}': "4x120",
     f"pinnokio_operator_queue_readable{{{OF_QUEUE}}}": "1x120",
     f"pinnokio_operator_queue_desired_replicas{{{OF_QUEUE}}}": "2x120",
     'pinnokio_operator_leader{pod="operator"}': "1x120",
@@ -125,7 +129,10 @@ CASES: Final = (
     Case(
         "PinnokioQueueNotDraining",
         "critical",
-        {_key("celery_task_started_total"): "0+62x90 5580x29"},
+        {
+            _key("celery_task_started_total"): "0+62x90 5580x29",
+            _key(f"pinnokio_operator_queue_in_flight{{{OF_QUEUE}}}"): "4x90 0x29",
+        },
         QUEUE_LABELS,
     ),
     Case("PinnokioQueueUnreadable", "warning", {_key("pinnokio_operator_queue_readable"): "0x120"}, QUEUE_LABELS),

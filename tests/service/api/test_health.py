@@ -77,6 +77,14 @@ async def test_metrics(api: Api) -> None:
     assert 'dependency="chroma"' not in response.text
 
 
+async def test_failures_have_their_series_before_there_are_any(api: Api) -> None:
+    text = (await api.http.get("/metrics")).text
+    method = 'method="UNIFIED_REGISTRY.get_company_active_users"'
+    for cohort in ("on", "off"):
+        assert f'pinnokio_rpc_requests_total{{code="UNAVAILABLE",cohort="{cohort}",{method}}} 0.0' in text
+    assert 'pinnokio_registry_fallbacks_total{operation="claim_collection"}' in text
+
+
 async def test_metrics_tell_of_the_last_health_check_while_it_is_true(api: Api, lane: Lane) -> None:
     answers = {"chroma": Answer(OK, 2.5), "firestore": Answer(ERROR, error="no answer"), "openai": Answer(DISABLED)}
     store = HealthStore(lane)
