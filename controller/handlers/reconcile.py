@@ -4,6 +4,7 @@ It is the same for create, update, resume, drift and timer: it looks at what is 
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ from controller.plan.status import next_status_write, plan_farewells, plan_statu
 REFUSED_RETRY: Final = timedelta(seconds=15)
 # What pods wait for, and who may reach them: there before they are.
 FIRST: Final = (SECRET, CONFIG_MAP, NETWORK_POLICY)
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -66,6 +68,21 @@ class Reconciler:
             self._forget(key)
             return None
         service = parse_service(body)
+        try:
+            return await self._reconcile(service)
+        except ApiNotFound:
+            if await self.applier.is_current(service):
+                raise
+        # Its deletion came while nobody watched, and no event tells of it later.
+        if service.uid != self.services.get(key, body)["metadata"]["uid"]:
+            return timedelta()
+        log.info("PinnokioService %s is gone", key)
+        self.services.pop(key, None)
+        self._forget(key)
+        return None
+
+    async def _reconcile(self, service: PinnokioService) -> timedelta | None:
+        key = service.key
         if service.going:
             return None
         if isinstance(service.spec, InvalidSpec):
@@ -206,7 +223,9 @@ class Reconciler:
         if wait == timedelta():
             answer = await self.applier.write_status(service, status)
             self.written[service.key] = now
-            self.note(answer)
+            if service.key in self.services:
+                # Else it was deleted meanwhile.
+                self.note(answer)
             await self._announce(service, status)
             if status.rollout is not None:
                 before = service.status.rollout if service.status else None

@@ -1,6 +1,7 @@
 """A stand-in for the API server: keeps what is applied and says that all of it runs. And a reconciler upon it."""
 
 import copy
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -31,14 +32,18 @@ Kept = dict[tuple[Kind, str], JsonObject]
 
 
 class KeptApi(KubernetesApi):
-    """No watches: what is written is answered, as the operator learns it first."""
+    """No watches: what is written is answered, as the operator learns it first. `meanwhile`: what happens before it
+    answers about the PinnokioService."""
 
     def __init__(self) -> None:
         self.kept: Kept = {}
         self.events: list[JsonObject] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self._version = 0
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:  # noqa: ARG002 - there is one
+        if kind is SERVICE_RESOURCE:
+            self.meanwhile()
         return copy.deepcopy(self.kept.get((kind, name)))
 
     async def apply(self, document: JsonObject, manager: str = FIELD_MANAGER) -> JsonObject:  # noqa: ARG002
@@ -49,6 +54,7 @@ class KeptApi(KubernetesApi):
         )
 
     async def apply_status(self, document: JsonObject) -> JsonObject:
+        self.meanwhile()
         known = self.kept.get((SERVICE_RESOURCE, document["metadata"]["name"]))
         if known is None:
             raise ApiNotFound("patch: it is gone")
@@ -104,6 +110,13 @@ class Bench:
         }
         status = {"status": known["status"]} if "status" in known else {}
         self.reconciler.note(self.api.put(SERVICE_RESOURCE, body | status, uid))
+
+    def lose(self) -> None:
+        """Deleted with all that belongs to it, and no event tells of the PinnokioService."""
+        for (kind, _), document in list(self.api.kept.items()):
+            if kind is not SERVICE_RESOURCE:
+                self.store.remove(document)
+        self.api.kept.clear()
 
     async def settle(self) -> Status:
         """What is told once there is nothing more to do at once."""
