@@ -163,13 +163,15 @@ class _Wire(asyncio.Protocol):
         self._answer_timeout_s = answer_timeout_s
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(replyError=_parse_error, notEnoughData=_NOTHING)
-        self._unsent: list[bytes] = []
+        self._unsent: list[_Batch] = []
         self._waiting: deque[_Batch] = deque()
         self._watch: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
 
     def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
-        batch = _Batch(self._loop.create_future(), len(commands), self._loop.time() + self._answer_timeout_s)
+        packed = b"".join([_pack(command) for command in commands])
+        due = self._loop.time() + self._answer_timeout_s
+        batch = _Batch(self._loop.create_future(), packed, len(commands), due)
         if self.is_lost:
             batch.future.set_exception(RedisConnectionError("the connection to Valkey broke"))
             return batch.future
@@ -178,10 +180,8 @@ class _Wire(asyncio.Protocol):
             return batch.future
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent += [_pack(command) for command in commands]
-        self._waiting.append(batch)
-        if self._watch is None:
-            self._watch = self._loop.call_at(batch.due, self._check)
+        # One step: a worker's signal may raise between any two, and what is sent must have somebody who waits for it.
+        self._unsent.append(batch)
         return batch.future
 
     async def close(self) -> None:
@@ -216,9 +216,13 @@ class _Wire(asyncio.Protocol):
             self._closed.set_result(None)
 
     def _flush(self) -> None:
-        if self._transport is not None and not self.is_lost:
-            self._transport.write(b"".join(self._unsent))
+        if self._transport is None or not self._unsent:
+            return
+        self._transport.write(b"".join([batch.packed for batch in self._unsent]))
+        self._waiting += self._unsent
         self._unsent.clear()
+        if self._watch is None:
+            self._watch = self._loop.call_at(self._waiting[0].due, self._check)
 
     def _check(self) -> None:
         """One timer a connection, set to the oldest batch: a timer a batch would cost more than the command."""
@@ -238,19 +242,21 @@ class _Wire(asyncio.Protocol):
             self._watch = None
         if self._transport is not None:
             self._transport.abort()
-        while self._waiting:
-            batch = self._waiting.popleft()
+        for batch in (*self._waiting, *self._unsent):
             if not batch.future.done():
                 batch.future.set_exception(fault)
+        self._waiting.clear()
+        self._unsent.clear()
 
 
 class _Batch:
     """Commands of one caller whose answers are awaited. `due`: time of the event loop's clock."""
 
-    __slots__ = ("answers", "due", "future", "size")
+    __slots__ = ("answers", "due", "future", "packed", "size")
 
-    def __init__(self, future: "asyncio.Future[list[Any]]", size: int, due: float) -> None:
+    def __init__(self, future: "asyncio.Future[list[Any]]", packed: bytes, size: int, due: float) -> None:
         self.future = future
+        self.packed = packed
         self.size = size
         self.due = due
         self.answers: list[Any] = []

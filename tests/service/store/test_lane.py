@@ -1,8 +1,11 @@
 """The connection that all requests share."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import itertools
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.settings import ValkeySettings
 from service.store.client import Valkey
-from service.store.lane import Lane
+from service.store.lane import Lane, _Wire
 from service.store.scripts import Script
 from tests.service.valkey_server import RunningValkey, free_port, running_valkey
 from tests.service.waiting import eventually
@@ -20,6 +23,37 @@ from tests.service.waiting import eventually
 
 def settings_at(port: int, password: str | None = None, db: int = 0) -> ValkeySettings:
     return ValkeySettings("127.0.0.1", port, db, tls=False, tls_verify=False, password=password)
+
+
+class Interrupted(BaseException):
+    """What a signal raises."""
+
+
+@contextmanager
+def raising_at(function: Any, line: int) -> Iterator[list[int]]:
+    """Raises Interrupted before that line of the function's next call, as counted in the order of its run; once.
+
+    The list holds the line's number where it came to that.
+    """
+    raised: list[int] = []
+    count = itertools.count(1)
+
+    def trace_line(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line" and next(count) == line:
+            sys.settrace(None)
+            raised.append(frame.f_lineno)
+            raise Interrupted
+        return trace_line
+
+    def trace_call(frame: FrameType, _event: str, _: Any) -> Any:
+        return trace_line if frame.f_code is function.__code__ else None
+
+    before = sys.gettrace()
+    sys.settrace(trace_call)
+    try:
+        yield raised
+    finally:
+        sys.settrace(before)
 
 
 async def test_each_caller_gets_its_own_answers(lane: Lane) -> None:
@@ -72,6 +106,21 @@ async def test_a_caller_that_leaves_disturbs_nobody(lane: Lane) -> None:
     leaving.cancel()
     assert await staying == b"PONG"
     assert leaving.cancelled() or await asyncio.gather(leaving, return_exceptions=True)
+
+
+async def test_a_signal_that_raises_anywhere_while_a_command_is_sent_shifts_no_answers(lane: Lane) -> None:
+    """A worker's signal ends a handler so, wherever it stands."""
+    await lane.ask("PING")
+    for line in itertools.count(1):
+        with raising_at(_Wire.send, line) as interruption, suppress(Interrupted):
+            await lane.ask("ECHO", "interrupted")
+        words = [f"{line}-{number}" for number in range(3)]
+        async with asyncio.timeout(10):
+            assert await asyncio.gather(*(lane.ask("ECHO", word) for word in words)) == [
+                word.encode() for word in words
+            ]
+        if not interruption:
+            return
 
 
 async def test_password() -> None:
