@@ -30,7 +30,7 @@ down: install ## Take down what `make up` brought up
 
 dev: install ## API, workers and beat on an embedded Valkey, no Kubernetes (PORT=8090 REDIS_PORT=6379)
 	@mkdir -p .dev/valkey
-	@echo "==> http://127.0.0.1:$(PORT)/healthz  (Ctrl-C ends it; data stays in .dev/)"
+	@echo "==> http://127.0.0.1:$(PORT)/status  (Ctrl-C ends it; data stays in .dev/)"
 	@[ ! -t 1 ] || export LOG_FORMAT=$${LOG_FORMAT:-console}; \
 	env REDIS_PORT=$(REDIS_PORT) \
 	  UNIFIED_REGISTRY_ENABLED=$${UNIFIED_REGISTRY_ENABLED:-true} \

@@ -84,7 +84,8 @@ def show_next_steps(cluster: Cluster) -> None:
     say("  kubectl get pinnokioservices,pods                 what runs")
     say(f"  kubectl describe pinnokioservice {NAME}            conditions and events")
     say("  kubectl logs -l app.kubernetes.io/component=worker --prefix")
-    say(f"  kubectl port-forward service/{NAME}-api 8090       then: curl http://127.0.0.1:8090/healthz")
+    say(f"  kubectl port-forward service/{NAME}-api 8090       then, in a browser: http://127.0.0.1:8090/status")
+    say(f"  kubectl get secret {NAME}-auth -o jsonpath='{{.data.token}}' | base64 -d    the password of /status")
     say("  docs/operations.md                                how to run it;  make down  takes it away")
 
 

@@ -73,3 +73,14 @@ def test_people_are_written_for_on_a_terminal(
     structlog.get_logger("registry").warning("told")
     assert written.getvalue().startswith("{") is is_json
     assert "told" in written.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.usefixtures("_own_handlers")
+def test_a_secret_is_masked_whoever_writes_it(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs("INFO", log_format, ["a-secret-of-this-test"])
+    structlog.get_logger("rpc").warning("failed", error="with a-secret-of-this-test")
+    logging.getLogger("foreign").warning("also with %s", "a-secret-of-this-test")
+    ours, foreign = capsys.readouterr().out.splitlines()
+    assert "with ***" in ours
+    assert "also with ***" in foreign

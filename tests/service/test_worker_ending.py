@@ -49,7 +49,11 @@ async def test_term_lets_the_running_task_end(own_valkey: RunningValkey, tmp_pat
             await user.start("test_wait", "ending")
             await user.next_event()
             beat = await eventually(lambda: _busy_worker(user, heartbeats))
-            assert json.loads(beat).items() >= {"active": 1, "slots": 1}.items()
+            told = json.loads(beat)
+            assert told.items() >= {"active": 1, "slots": 1}.items()
+            ((task_type, task_id, since),) = told["running"]
+            assert (task_type, task_id) == ("test_wait", "ending")
+            assert told["since"] <= since <= told["seen_at"]
 
             worker.process.send_signal(signal.SIGTERM)
             await eventually(lambda: "Warm shutdown" in worker.log.read_text())
