@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from service.settings import Settings, SettingsError
+from service.settings import Settings
 from service.store.client import VALKEY_FAULTS
 from service.tasks.services import Services
 from service.worker.chore import CHORES
@@ -23,14 +23,13 @@ END_S = 5.0
 
 
 class OwnChores:
-    """Runs what `start` asks for, one after the other, until `stop`. Raises SettingsError for chores that are none."""
+    """Runs what `start` asks for, one after the other, until `stop`."""
 
     def __init__(self, settings: Settings) -> None:
-        self.names = frozenset(settings.beat_runs)
-        if unknown := self.names - CHORES.keys():
-            raise SettingsError(
-                f"BEAT_RUNS takes names of {', '.join(sorted(CHORES))}, not {', '.join(sorted(unknown))}"
-            )
+        self.names = frozenset(settings.beat_runs) & CHORES.keys()
+        if unknown := frozenset(settings.beat_runs) - self.names:
+            # An operator that is newer than this image knows more of them: the others must go on.
+            log.error("beat_chore_unknown", names=sorted(unknown), known=sorted(CHORES))
         self._settings = settings
         # One that is asked for while it waits or runs is left out: the next comes by itself.
         self._busy: set[str] = set()
