@@ -46,6 +46,8 @@ class KubernetesApi:
             loaders.load_incluster_config(client_configuration=settings)
         except config.ConfigException:
             await loaders.load_kube_config(client_configuration=settings)
+        # Unlimited: each watch holds one, and with ten namespaces to watch a request would wait for one in vain.
+        settings.connection_pool_maxsize = 0
         client: Any = ApiClient(settings)
         client.user_agent = FIELD_MANAGER
         return cls(client, observe)
