@@ -27,11 +27,14 @@ async def test_a_request_waits_for_no_watch_however_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[web.Request] = []
+    all_held = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
             return web.json_response({"kind": "ConfigMap"})
         held.append(request)
+        if len(held) == WATCHES:
+            all_held.set()
         response = web.StreamResponse()
         await response.prepare(request)
         await asyncio.Event().wait()
@@ -53,9 +56,7 @@ async def test_a_request_waits_for_no_watch_however_many_there_are(
     watches = [asyncio.create_task(watch()) for _ in range(WATCHES)]
     try:
         async with asyncio.timeout(20):
-            assert await api.get(CONFIG_MAP, "place", "x") == {"kind": "ConfigMap"}
-            while len(held) < WATCHES:
-                await asyncio.sleep(0.05)
+            await all_held.wait()
             assert await api.get(CONFIG_MAP, "place", "x") == {"kind": "ConfigMap"}
     finally:
         for each in watches:
