@@ -59,7 +59,8 @@ class TaskEntry:
     """A task as its registry entry has it. Times are ISO 8601, or ms since 1970; None: not known (yet).
 
     `run` and `attempt` fence: `run` grows with every start, `attempt` each time a worker takes that run up. `losses`:
-    how many attempts went without a word; `queue`: where its message was put.
+    how many attempts went without a word; `queue`: where its message was put; `logged`: what is said to others than its
+    user in place of `error`, which then may quote what was sent.
     """
 
     task_id: str
@@ -82,6 +83,7 @@ class TaskEntry:
     memory_usage: str | None = None
     cpu_usage: str | None = None
     error: str | None = None
+    logged: str | None = None
     is_announced: bool = False
     lease_until_ms: int = 0
     losses: int = 0
@@ -170,6 +172,7 @@ def parse_entry(task_id: str, fields: Mapping[str, str]) -> TaskEntry | None:
         memory_usage=fields.get("memory_usage"),
         cpu_usage=fields.get("cpu_usage"),
         error=fields.get("error"),
+        logged=fields.get("logged"),
         is_announced=fields.get("announced") == "1",
         lease_until_ms=int(fields.get("lease_until", "0")),
         losses=int(fields.get("losses", "0")),

@@ -257,11 +257,13 @@ def parse_begun(answer: list[Any], task_id: str, run: int) -> Begun:
     return Begun(word.decode(), Fence(task_id, run, int(attempt)))
 
 
-def ended_fields(status: str, percent: int, ended_at: str, error: str | None = None) -> dict[str, str]:
-    """Fields of a task that ended; `error` belongs to FAILED."""
+def ended_fields(
+    status: str, percent: int, ended_at: str, error: str | None = None, logged: str | None = None
+) -> dict[str, str]:
+    """Fields of a task that ended; `error` and `logged`, what is said in its place, belong to FAILED."""
     fields = {"status": status, "progress_percent": str(percent), "ended_at": ended_at}
     if status == FAILED and error:
-        fields["error"] = error
+        fields |= {"error": error} | ({"logged": logged} if logged else {})
     return fields
 
 

@@ -134,7 +134,8 @@ def _task(entry: TaskEntry) -> TaskFigures:
         datetime.fromisoformat(entry.created_at),
         _time(entry.started_at),
         _time(entry.ended_at),
-        entry.error,
+        # As the log has it: the user's own sentence may quote what was sent.
+        entry.logged or entry.error,
     )
 
 

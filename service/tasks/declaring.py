@@ -33,7 +33,7 @@ Result = dict[str, Any]
 class TaskFailure(Exception):
     """The task cannot be done; the text is for the user who started it.
 
-    `logged`: what the log says instead, where the text may quote what the user sent.
+    `logged`: what logs and reports say instead, where the text may quote what the user sent.
     """
 
     def __init__(self, text: str, *, logged: str | None = None) -> None:

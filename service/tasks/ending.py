@@ -51,7 +51,7 @@ class Ending:
     """How a run ended: with a result, an error for its user, or cancelled. `step`: the last that was done, or None.
 
     `duration_s` None: not known, and not taken into the type's mean; `resources`: fields of what was used; `logged`:
-    what the log says in place of `error`.
+    what logs and reports say in place of `error`.
     """
 
     step: str | None
@@ -102,7 +102,7 @@ def ending_of_stuck(entry: TaskEntry) -> Ending:
 async def end_run(services: Services, entry: TaskEntry, fence: Fence, ending: Ending) -> bool:
     """Ends a run and tells of it; False where it was no longer this attempt's to end."""
     now = datetime.now(UTC).isoformat()
-    fields = ended_fields(ending.status, ending.percent, now, ending.error) | dict(ending.resources)
+    fields = ended_fields(ending.status, ending.percent, now, ending.error, ending.logged) | dict(ending.resources)
     if not await patiently(lambda: services.tasks.finish(fence, fields, ending.result)):
         return False
     tries = itertools.count()

@@ -22,6 +22,8 @@ from tests.service.types.asking import check_flag_off, check_refused, run_task
 from tests.service.valkey_server import RunningValkey
 
 METHOD = "TASK.start_report_generation"
+# What a user sends stands in no report.
+SENT = "confidential"
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +45,14 @@ def headlines(result: dict[str, Any]) -> dict[str, Any]:
 
 
 async def ended_tasks(user: User, count: int, company_id: str) -> None:
-    """Tasks of that company, one of which failed."""
+    """Tasks of that company, one of which failed by what it was sent, and said so."""
     for number in range(count):
+        columns = {} if number else {"columns": [{"from": "nope", "to": "b"}]}
         answer = await user.rpc.start_data_transformation(
-            "u1", {"content": "a\n1\n" if number else '"', "format": "csv"}, {"format": "json"}
+            "u1", {"content": f"{SENT}\n1\n", "format": "csv"}, {"format": "json", **columns}
         )
-        await user.events_until_end(answer["task_id"])
+        last = (await user.events_until_end(answer["task_id"]))[-1]["payload"]
+        assert number or SENT in last["data"]["error"]
 
 
 async def test_a_report_on_tasks(user: User, worker: Worker) -> None:
@@ -71,7 +75,8 @@ async def test_a_report_on_tasks(user: User, worker: Worker) -> None:
     assert {row["task_type"] for row in rows} == {"data_transformation", "report_generation"}
     ended = next(row for row in rows if row["status"] == "failed")
     assert ended["duration_s"] >= 0
-    assert "Is a quotation mark missing?" in ended["error"]
+    assert ended["error"] == "the input is refused: unknown_column"
+    assert not [name for name in ("json", "csv", "html") if SENT in str(result[name])]
     assert result["csv"].startswith("task_id,task_type,user_id,status,")
     assert result["html"].startswith("<!doctype html>")
 
