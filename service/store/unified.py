@@ -103,16 +103,17 @@ class UnifiedRegistry:
         patched = await self._patch_user(user_id, _authorizing(patch, companies))
         if not patched.is_applied:
             return
-        current, session_id, status = patched.before
-        if current in (None, DEFAULT_COMPANY) and DEFAULT_COMPANY not in companies:
-            moving = Patch(guard={doc.CURRENT_COMPANY: DEFAULT_COMPANY}, set={doc.CURRENT_COMPANY: companies[0]})
+        worked_in, session_id, status = patched.before
+        current = worked_in or DEFAULT_COMPANY
+        if current not in companies:
+            moving = Patch(guard={doc.CURRENT_COMPANY: current}, set={doc.CURRENT_COMPANY: companies[0]})
             if (await self._patch_user(user_id, moving)).is_applied:
+                await self._leave(current, user_id)
                 current = companies[0]
-                await self._leave(DEFAULT_COMPANY, user_id)
                 if status == doc.ONLINE:
                     at = datetime.now(UTC).isoformat()
                     _raise_first(await self._lane.run(*_active(current, user_id, session_id or "", at)))
-        self._companies.put(user_id, KnownCompanies(companies[0], current or DEFAULT_COMPANY))
+        self._companies.put(user_id, KnownCompanies(companies[0], current))
 
     async def unregister(self, user_id: str, session_id: str) -> bool:
         """Marks the user offline, if this is still the session; whether it was."""
