@@ -28,6 +28,8 @@ RETRY_S: Final = 5.0
 KEPT_USERS: Final = 20_000
 # Questions under way; the others of a rush wait their turn.
 AT_ONCE: Final = 16
+# Users who wait for Firestore; beyond it nobody is asked for, or told of, until their next registration.
+MOST_WAITING: Final = 5_000
 
 Source = Callable[[], AuthorizedCompanies | None]
 
@@ -43,11 +45,14 @@ class UserCompanies:
         self._unified = unified
         self._source = source
         self._turns = asyncio.Semaphore(AT_ONCE)
-        # Nobody waits for Firestore shortly after it did not answer.
+        # Answers must not wait behind what Firestore does not take.
+        self._merge_turns = asyncio.Semaphore(AT_ONCE)
+        # Nobody asks Firestore shortly after it did not answer.
         self._away_until = 0.0
         # Until when what is known of a user counts as asked.
         self._asked: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
         self._completing: dict[str, asyncio.Task[None]] = {}
+        # What Firestore has not been told yet.
         self._to_merge: dict[str, tuple[str, ...]] = {}
         self._merging: dict[str, asyncio.Task[None]] = {}
 
@@ -68,10 +73,11 @@ class UserCompanies:
 
     def complete(self, user_id: str) -> None:
         """Lets the user's entry have the companies that Firestore knows, a moment from now."""
-        if self._source() is None:
+        now = time.monotonic()
+        if self._source() is None or now < self._away_until or len(self._completing) >= MOST_WAITING:
             return
         until, _ = self._asked.get(user_id, (0.0, ()))
-        if until < time.monotonic() and user_id not in self._completing:
+        if until < now and user_id not in self._completing and user_id not in self._to_merge:
             completing = asyncio.create_task(self._complete(user_id), name="user-companies")
             self._completing[user_id] = completing
             completing.add_done_callback(lambda _: self._completing.pop(user_id, None))
@@ -79,6 +85,9 @@ class UserCompanies:
     def merge(self, user_id: str, companies: Sequence[str]) -> None:
         """Lets Firestore have the companies that a registration named, a moment from now; the last one's win."""
         if not companies or self._source() is None:
+            return
+        if user_id not in self._merging and len(self._merging) >= MOST_WAITING:
+            log.error("unified_registry_companies_dropped", user_id=user_id, waiting=MOST_WAITING)
             return
         self._to_merge[user_id] = tuple(companies)
         if user_id not in self._merging:
@@ -111,7 +120,8 @@ class UserCompanies:
             async with self._turns:
                 companies = await source.read(user_id)
             self._keep(user_id, kept_s, companies)
-            if companies:
+            # A registration has named others meanwhile, which Firestore has not been told yet: they are newer.
+            if companies and user_id not in self._to_merge:
                 await self._unified.authorize(user_id, companies)
             kept_s = KEPT_S
         except FirestoreFault as fault:
@@ -125,18 +135,23 @@ class UserCompanies:
         self._keep(user_id, kept_s, companies)
 
     async def _merge(self, user_id: str) -> None:
-        while (companies := self._to_merge.pop(user_id, None)) is not None:
-            source = self._source()
-            if source is None:
-                return
+        while (companies := self._to_merge.get(user_id)) is not None:
             try:
-                async with self._turns:
-                    if source.known(user_id) != companies:
-                        await source.merge(user_id, companies)
+                async with self._merge_turns:
+                    await self._tell(user_id, companies)
             except FirestoreFault as fault:
                 log.warning("unified_registry_companies_not_merged", user_id=user_id, error=str(fault))
+                await asyncio.sleep(RETRY_S)
+                continue
             except Exception:
                 log.exception("unified_registry_companies_failed", user_id=user_id)
+            if self._to_merge[user_id] is companies:
+                del self._to_merge[user_id]
+
+    async def _tell(self, user_id: str, companies: tuple[str, ...]) -> None:
+        source = self._source()
+        if source is not None and source.known(user_id) != companies:
+            await source.merge(user_id, companies)
 
     def _keep(self, user_id: str, kept_s: float, companies: tuple[str, ...]) -> None:
         self._asked[user_id] = (time.monotonic() + kept_s, companies)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +10,10 @@ import pytest
 from contract import keys
 from contract.flag import FlagDocument, encode
 from service.gateways.firestore import client as client_module
+from service.gateways.firestore import companies as firestore_companies
 from service.gateways.firestore.client import FirestoreClient
-from service.gateways.firestore.model import Document
+from service.gateways.firestore.model import Document, FirestoreFault, Merge
+from service.rpc import user_companies
 from service.store.client import Valkey
 from tests.firestore.emulator import PROJECT, FirestoreEmulator
 from tests.service.application import Api, behind_uvicorn
@@ -83,6 +85,21 @@ async def test_who_works_in_a_company_stays_in_it(api: Api, firestore: Firestore
     await until_companies(api, "beta", "acme", "beta")
 
 
+async def test_who_may_work_in_a_company_no_more_works_in_the_first(
+    api: Api, firestore: FirestoreEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (user_companies, firestore_companies):
+        monkeypatch.setattr(module, "KEPT_S", 0.0)
+    await write(firestore, "acme")
+    await api.data("REGISTRY.register_user", "u1", "s1")
+    await until_companies(api, "acme", "acme")
+    await write(firestore, "beta", "gamma")
+    await api.data("REGISTRY.register_user", "u1", "s1")
+    await until_companies(api, "beta", "beta", "gamma")
+    active = "UNIFIED_REGISTRY.get_company_active_users"
+    assert (await api.data(active, "acme"), await api.data(active, "beta")) == ([], ["u1"])
+
+
 async def test_a_user_without_companies_works_in_default(api: Api, firestore: FirestoreEmulator) -> None:
     await api.data("REGISTRY.register_user", "u1", "s1")
     await api.data("REGISTRY.register_user", "a/path/of/many", "s2")
@@ -117,6 +134,35 @@ async def test_a_registration_tells_firestore_and_leaves_presence_alone(api: Api
             return bool(now == before | {"authorized_companies_ids": ["acme", "beta"]})
 
         await eventually(is_told, deadline_s=SLOW_S)
+
+
+async def test_companies_that_a_registration_names_wait_for_firestore(
+    api: Api, firestore: FirestoreEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_now = FirestoreClient.write
+    refused: list[Sequence[Merge]] = []
+
+    async def refuse(_: FirestoreClient, merges: Sequence[Merge]) -> None:
+        refused.append(merges)
+        raise FirestoreFault("UNAVAILABLE", "a test's")
+
+    monkeypatch.setattr(user_companies, "RETRY_S", 0.05)
+    monkeypatch.setattr(FirestoreClient, "write", refuse)
+    await write(firestore, "old")
+    for companies in (["older"], ["acme", "beta"]):
+        await api.data("UNIFIED_REGISTRY.register_user_session", "u1", "s1", "acme", companies)
+    # Firestore answers, with what was so before.
+    await api.data("REGISTRY.register_user", "u1", "s2")
+    await eventually(lambda: len(refused) > 2, deadline_s=SLOW_S)
+    assert (await companies_of(api))["authorized_companies_ids"] == ["acme", "beta"]
+    monkeypatch.setattr(FirestoreClient, "write", write_now)
+
+    async def is_told() -> bool:
+        now = await asyncio.to_thread(firestore.read, REGISTRY) or {}
+        return bool(now["authorized_companies_ids"] == ["acme", "beta"])
+
+    await eventually(is_told, deadline_s=SLOW_S)
+    assert (await companies_of(api))["authorized_companies_ids"] == ["acme", "beta"]
 
 
 async def test_the_flag_of_a_company_holds_for_a_user_whom_only_firestore_knows(
@@ -159,6 +205,32 @@ async def test_registering_asks_firestore_once_a_minute(
         await api.data("REGISTRY.register_user", "u1", f"s{number}")
     await until_companies(api, "acme", "acme")
     assert asked == [REGISTRY]
+
+
+async def test_a_firestore_that_hangs_gathers_no_questions(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = asyncio.Event()
+    asked: list[str] = []
+
+    async def hang(_: FirestoreClient, path: str) -> Document | None:
+        asked.append(path)
+        await answer.wait()
+        raise FirestoreFault("DEADLINE_EXCEEDED", "a test's")
+
+    monkeypatch.setattr(user_companies, "MOST_WAITING", 5)
+    monkeypatch.setattr(FirestoreClient, "read", hang)
+
+    def waiting() -> int:
+        return sum(task.get_name() == "user-companies" for task in asyncio.all_tasks())
+
+    for number in range(20):
+        await api.data("REGISTRY.register_user", f"u{number}", "s1")
+    assert waiting() == 5
+    answer.set()
+    await eventually(lambda: waiting() == 0, deadline_s=SLOW_S)
+    # It has just not answered: nobody asks.
+    await api.data("REGISTRY.register_user", "late", "s1")
+    assert waiting() == 0
+    assert len(asked) == 5
 
 
 async def test_healthz_asks_firestore_nothing(
