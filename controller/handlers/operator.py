@@ -93,14 +93,18 @@ class Operator:
             self._reconciler.reconcile, observe=metrics.count_reconcile, observe_error=metrics.count_error
         )
         self._places: tuple[str | None, ...] = settings.namespaces or (None,)
-        self._informers = [
-            Informer(api, self._store, kind, place) for place in self._places for kind in (*MANAGED, *OBSERVED)
-        ]
+        self._informers = {
+            place: [Informer(api, self._store, kind, place, self._renew) for kind in (*MANAGED, *OBSERVED)]
+            for place in self._places
+        }
+        # Places all of whose lists were read.
+        self._read: set[str | None] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Returns at once, so that the probes answer from the beginning."""
-        self._tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
+        informers = [informer for each in self._informers.values() for informer in each]
+        self._tasks = [asyncio.create_task(informer.run()) for informer in informers]
         self._tasks.append(asyncio.create_task(self._bring_up()))
 
     async def stop(self) -> None:
@@ -113,14 +117,20 @@ class Operator:
         await self._api.close()
 
     async def _bring_up(self) -> None:
-        """Reconciles once every list was read: a child that no watch has shown would be taken for missing."""
         if not await self._is_defined():
             await self._wait_for_definition()
             return
-        await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
-        log.info("operator started")
+        await asyncio.gather(self._queue.run(), *(self._bring_up_in(place) for place in self._places))
+
+    async def _bring_up_in(self, place: str | None) -> None:
+        """Reconciles once every list was read: a child that no watch has shown would be taken for missing. A place that
+        is refused keeps no other waiting."""
+        await asyncio.gather(*(informer.synced.wait() for informer in self._informers[place]))
+        log.info("operator started in %s", f"namespace {place}" if place else "all namespaces")
         self._probes.state = ACTING
-        await self._queue.run()
+        self._read.add(place)
+        for key in self._services:
+            self._mark(key)
 
     async def _wait_for_definition(self) -> None:
         """kopf looks for the definition when it begins and never again: it begins anew once there is one."""
@@ -128,6 +138,10 @@ class Operator:
         self._probes.state = WAITING
         while not await self._is_defined():  # noqa: ASYNC110 - no event tells of it without more rights
             await asyncio.sleep(DEFINITION_RETRY_S)
+        self._renew()
+
+    def _renew(self) -> None:
+        """kopf gives a watch up for good where it is refused: it begins anew when the rights are there."""
         self._round.renew = True
         self._round.ended.set()
 
@@ -148,7 +162,8 @@ class Operator:
             self._services.pop(key, None)
         else:
             self._reconciler.note(body)
-        self._queue.mark(key)
+        if self._is_read(key):
+            self._queue.mark(key)
 
     def _phases(self) -> list[str]:
         return [(body.get("status") or {}).get("phase", "Pending") for body in self._services.values()]
@@ -163,8 +178,11 @@ class Operator:
         return read_addresses(Observed.of((), self._store.pods(key)))
 
     def _mark(self, key: ServiceKey) -> None:
-        if key in self._services:
+        if key in self._services and self._is_read(key):
             self._queue.mark(key)
+
+    def _is_read(self, key: ServiceKey) -> bool:
+        return not self._read.isdisjoint((None, key.namespace))
 
 
 async def run_operator(settings: Settings) -> None:

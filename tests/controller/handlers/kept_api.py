@@ -75,6 +75,15 @@ class KeptApi(KubernetesApi):
         return copy.deepcopy(self.kept[kind, meta["name"]])
 
 
+def build_body(namespace: str, **spec: Any) -> JsonObject:
+    return {
+        "apiVersion": SERVICE_RESOURCE.api_version,
+        "kind": SERVICE_RESOURCE.name,
+        "metadata": {"name": KEY.name, "namespace": namespace},
+        "spec": {"image": "pinnokio:1", "queues": [{"name": "default"}]} | spec,
+    }
+
+
 class Bench:
     """One PinnokioService and the reconciler that looks after it."""
 
@@ -99,15 +108,9 @@ class Bench:
     def write(self, uid: str = UID, *, paused: bool = False, **spec: Any) -> None:
         """As a person does: another spec is another generation."""
         known = self.api.kept.get((SERVICE_RESOURCE, KEY.name), {})
-        meta = {"name": KEY.name, "namespace": KEY.namespace}
-        generation = known.get("metadata", {}).get("generation", 0) + 1
-        annotations = {"pinnokio.io/paused": "true"} if paused else {}
-        body = {
-            "apiVersion": SERVICE_RESOURCE.api_version,
-            "kind": SERVICE_RESOURCE.name,
-            "metadata": meta | {"generation": generation, "annotations": annotations},
-            "spec": {"image": "pinnokio:1", "queues": [{"name": "default"}]} | spec,
-        }
+        body = build_body(KEY.namespace, **spec)
+        body["metadata"]["generation"] = known.get("metadata", {}).get("generation", 0) + 1
+        body["metadata"]["annotations"] = {"pinnokio.io/paused": "true"} if paused else {}
         status = {"status": known["status"]} if "status" in known else {}
         self.reconciler.note(self.api.put(SERVICE_RESOURCE, body | status, uid))
 
