@@ -16,7 +16,7 @@ from service.store.scripts import script
 
 _RENEW: Final = script("holder_renew")
 _CLAIM: Final = script("lease_claim")
-_RELEASE: Final = script("lease_release")
+_RELEASE: Final = script("delete_value_if_equal")
 
 # A dead holder's users are taken over within TTL_S + RENEW_S and the time that listening anew takes: under 15 s.
 TTL_S: Final = 8.0

@@ -24,6 +24,8 @@ _RESERVE: Final = script("storage_reserve")
 _SPEND: Final = script("storage_spend")
 _CORRECT: Final = script("storage_correct")
 _EXPIRE: Final = script("storage_expire")
+_FORGET: Final = script("storage_forget")
+_DELETE_VALUE: Final = script("delete_value_if_equal")
 _HELD: Final = "held:"
 _COLLECTION: Final = "collection:"
 _DAY_MS: Final = keys.DAY_S * 1000
@@ -50,6 +52,11 @@ class Check:
     @property
     def is_written_to(self) -> bool:
         return any(until > self.now_ms for until in self.held_until_ms)
+
+    @property
+    def was_empty(self) -> bool:
+        """It held nothing when it was measured last."""
+        return self.measured_ms > 0 and self.counted_bytes == 0
 
     @property
     def next_look_ms(self) -> int:
@@ -183,6 +190,20 @@ class StorageStore:
     async def put_off_for_a_day(self, check: Check) -> None:
         """It was measured just now."""
         await self.put_off(check, round(time.time() * 1000) + _DAY_MS)
+
+    async def forget(self, check: Check) -> bool:
+        """Lets a collection that is gone count for nobody, until somebody writes to it again.
+
+        False: it counts, or somebody is about to write to it; it is looked at again.
+        """
+        owner, name = check.company_id, check.collection_name
+        # First: whoever reserves from now on puts it there again.
+        await self._valkey.zrem(keys.STORAGE_CHECKS, f"{owner}:{name}")
+        if not await self._valkey.eval(_FORGET, 1, keys.storage_quota(owner), name):
+            await self.look_at(owner, name, round(time.time() * 1000))
+            return False
+        await self._valkey.eval(_DELETE_VALUE, 1, keys.collection_owner(name), owner)
+        return True
 
     async def read_held(self, company_id: str) -> int:
         """Bytes that count for a company now: what its collections take up, and what is reserved."""

@@ -1,6 +1,7 @@
 """quota_repair: puts counted storage right where it may be wrong.
 
 A collection that nobody has measured yet, one whose writer died before it said what it wrote, and each one once a day.
+One that is found gone twice is forgotten.
 """
 
 import asyncio
@@ -50,14 +51,20 @@ async def _look_at(services: Services, check: Check) -> bool:
     if check.is_written_to:
         return False
     collections = CompanyCollections(services.gateways.vectors, services.storage)
+    is_gone = False
     try:
         async with asyncio.timeout(MEASURE_LIMIT_S):
             sizes, is_right = await collections.measure(check.company_id, check.collection_name, READ_S)
+            if check.was_empty and not sizes.document_count:
+                is_gone = await services.gateways.chroma.find(check.collection_name) is None
     except (ServiceError, TimeoutError) as fault:
         error = fault.logged if isinstance(fault, ServiceError) else "it takes too long"
         log.warning("storage_not_measured", collection_name=check.collection_name, error=error)
         return False
-    if is_right:
+    if is_right and is_gone:
+        if await services.storage.forget(check):
+            log.info("storage_forgotten", company_id=check.company_id, collection_name=check.collection_name)
+    elif is_right:
         await services.storage.put_off_for_a_day(check)
         log.info(
             "storage_measured",

@@ -200,6 +200,42 @@ async def test_what_counts_right_is_not_read_again(
     assert await next_look_s(valkey, collection) > 86_000
 
 
+@pytest.mark.parametrize("kept_for", ["", "chroma has it", "it is reserved for"])
+async def test_a_collection_that_is_found_gone_twice_is_forgotten(
+    services: Services, valkey: Valkey, collection: str, kept_for: str
+) -> None:
+    await services.storage.claim(collection, "acme")
+    await repair_quotas(services)
+    assert await services.storage.owner_of(collection, None) == "acme", "it may be about to be made"
+
+    if kept_for == "chroma has it":
+        await services.gateways.vectors.create(collection)
+    elif kept_for == "it is reserved for":
+        await services.storage.reserve("acme", collection, 10, holder="h1")
+    await valkey.hset(keys.storage_quota("acme"), f"collection:{collection}", "0 0 1")
+    await look_now(valkey, collection)
+    await repair_quotas(services)
+    is_kept = bool(kept_for)
+    assert await services.storage.owner_of(collection, None) == ("acme" if is_kept else None)
+    assert await valkey.exists(keys.storage_quota("acme")) == is_kept
+    assert (await valkey.zscore(keys.STORAGE_CHECKS, f"acme:{collection}") is not None) == is_kept
+
+
+async def test_one_that_is_written_to_while_it_is_forgotten_stays(
+    services: Services, valkey: Valkey, collection: str
+) -> None:
+    await services.storage.claim(collection, "acme")
+    (check,) = await services.storage.read_due(1)
+    await services.storage.reserve("acme", collection, 10, holder="h1")
+    assert not await services.storage.forget(check)
+    assert await services.storage.owner_of(collection, None) == "acme"
+    assert await next_look_s(valkey, collection) < 1
+    await services.storage.spend("acme", collection, 5, holder="h1", number=1)
+    await services.storage.release("acme", "h1")
+    assert not await services.storage.forget(check)
+    assert await services.storage.read_held("acme") == 5
+
+
 async def test_a_large_collection_is_judged_by_what_was_read_in_time(
     services: Services, valkey: Valkey, collection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
