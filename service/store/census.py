@@ -66,7 +66,7 @@ class Census:
     async def count_active_users(self) -> dict[str, int]:
         """By company; one without any is left out."""
         names = sorted(self._companies)
-        fields = await run_batches(self._lane, [("HKEYS", keys.company(name)) for name in names])
+        fields = await run_batches(self._lane, [("HKEYS", keys.company(name)) for name in names], if_other_type=())
         prefix = doc.USER.encode()
         counts = {name: sum(field.startswith(prefix) for field in its) for name, its in zip(names, fields, strict=True)}
         return {name: count for name, count in counts.items() if count}
@@ -87,7 +87,7 @@ class Census:
     async def _count_tasks(self) -> dict[str, int]:
         """Of each company's users the one with most open tasks: the limit is a user's."""
         names = sorted(self._with_tasks)
-        values = await run_batches(self._lane, [("HVALS", keys.task_quota(*name)) for name in names])
+        values = await run_batches(self._lane, [("HVALS", keys.task_quota(*name)) for name in names], if_other_type=())
         now_ms = time.time() * 1000
         most: Counter[str] = Counter()
         for (company_id, _), held in zip(names, values, strict=True):
@@ -98,12 +98,14 @@ class Census:
         since_ms = round(time.time() * 1000) - HOUR_MS
         names = sorted(self._with_requests)
         ask: list[Command] = [("ZCOUNT", keys.request_quota(name), since_ms, "+inf") for name in names]
-        return dict(zip(names, await run_batches(self._lane, ask), strict=True))
+        return dict(zip(names, await run_batches(self._lane, ask, if_other_type=0), strict=True))
 
     async def _sum_storage(self) -> dict[str, float]:
         """In MB."""
         names = sorted(self._with_storage)
-        answers = await run_batches(self._lane, [("HGETALL", keys.storage_quota(name)) for name in names])
+        answers = await run_batches(
+            self._lane, [("HGETALL", keys.storage_quota(name)) for name in names], if_other_type=()
+        )
         return {name: sum_held(_pairs(words)) / MB for name, words in zip(names, answers, strict=True)}
 
 

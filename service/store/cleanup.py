@@ -9,6 +9,7 @@ from typing import Final
 from contract import keys
 from service.domain import unified as doc
 from service.domain.conversation import ID_PREFIX, task_id_of
+from service.store.batches import run_batches
 from service.store.lane import Lane
 from service.store.scripts import script
 
@@ -41,7 +42,7 @@ class RegistryCleanup:
 
     async def _prune(self, key: bytes, prefix: str, target: Callable[[str], str]) -> int:
         """Drops the fields `{prefix}{name}` whose entry `target(name)` is gone."""
-        words = await self._lane.ask("HGETALL", key)
+        (words,) = await run_batches(self._lane, [("HGETALL", key)], if_other_type=())
         fields = dict(zip(words[::2], words[1::2], strict=True))
         pointing = [field for field in fields if field.startswith(prefix.encode())]
         removed = 0

@@ -15,6 +15,7 @@ from contract.restoring import RestoreProgress
 from service.domain import unified as doc
 from service.domain.legacy import LegacyUser, legacy_time
 from service.store import sessions
+from service.store.batches import run_batches
 from service.store.lane import Command, Lane
 from service.store.scripts import script
 
@@ -72,7 +73,8 @@ class LegacyRestore:
     async def _read_live(self, users: Sequence[str]) -> list[LegacyUser]:
         commands: list[Command] = [("HMGET", keys.unified_user(user_id), *_LIVE_FIELDS) for user_id in users]
         live = []
-        for user_id, values in zip(users, _checked(await self._lane.run(*commands)), strict=True):
+        found = await run_batches(self._lane, commands, if_other_type=[None] * len(_LIVE_FIELDS))
+        for user_id, values in zip(users, found, strict=True):
             status, session_id, route, seen_at = ((value or b"").decode() for value in values)
             if status == doc.ONLINE and session_id:
                 live.append(LegacyUser(user_id, session_id, route, _legacy_time_of(seen_at)))

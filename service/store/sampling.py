@@ -3,14 +3,15 @@
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from contract import keys
 from service.domain import unified as doc
 from service.domain.drift import UnifiedUser, UserPair
 from service.domain.ids import DEFAULT_COMPANY
 from service.domain.legacy import LegacyUser
-from service.store.lane import Lane
+from service.store.batches import run_batches
+from service.store.lane import Command, Lane
 
 # Keys of one SCAN: a fraction of a millisecond of Valkey's time, so that requests hardly notice.
 SCAN_COUNT: Final = 1_000
@@ -78,17 +79,19 @@ async def read_pairs(
     """What both registries hold of each user now."""
     for start in range(0, len(users), _BATCH):
         batch = users[start : start + _BATCH]
-        legacy = await lane.run(*(("HMGET", keys.legacy_user(user_id), *_LEGACY_FIELDS) for user_id in batch))
-        unified = await lane.run(*(("HGETALL", keys.unified_user(user_id)) for user_id in batch))
-        hashes = [_hash(answer) for answer in unified]
-        company = await lane.run(
-            *(_ask_company(user_id, fields) for user_id, fields in zip(batch, hashes, strict=True))
+        asked: list[Command] = [("HMGET", keys.legacy_user(user_id), *_LEGACY_FIELDS) for user_id in batch]
+        legacy = await run_batches(lane, asked, if_other_type=[None] * len(_LEGACY_FIELDS))
+        unified = await run_batches(
+            lane, [("HGETALL", keys.unified_user(user_id)) for user_id in batch], if_other_type=()
         )
+        hashes = [_hash(words) for words in unified]
+        asked = [_ask_company(user_id, fields) for user_id, fields in zip(batch, hashes, strict=True)]
+        company = await run_batches(lane, asked, if_other_type=0)
         for user_id, words, fields, is_in in zip(batch, legacy, hashes, company, strict=True):
             yield UserPair(
                 user_id,
-                _legacy_user(user_id, _checked(words)),
-                _unified_user(fields, is_in_company=bool(_checked(is_in))),
+                _legacy_user(user_id, words),
+                _unified_user(fields, is_in_company=bool(is_in)),
                 collections.get(user_id, frozenset()) if fields else frozenset(),
             )
 
@@ -120,15 +123,9 @@ def _ask_company(user_id: str, fields: dict[str, str]) -> tuple[str, str, str]:
     return ("HEXISTS", keys.company(fields.get(doc.CURRENT_COMPANY, DEFAULT_COMPANY)), doc.USER + user_id)
 
 
-def _hash(answer: Any) -> dict[str, str]:
-    words = [word.decode(errors="replace") for word in _checked(answer)]
-    return dict(zip(words[::2], words[1::2], strict=True))
-
-
-def _checked(answer: Any) -> Any:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+def _hash(words: Sequence[bytes]) -> dict[str, str]:
+    texts = [word.decode(errors="replace") for word in words]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _legacy_user(user_id: str, values: list[bytes | None]) -> LegacyUser | None:

@@ -53,6 +53,16 @@ async def test_what_the_service_writes_does_not_drift(api_on: Api, on: Settings)
     assert (report.sample.legacy, report.sample.unified) == (18, 20)
 
 
+async def test_keys_of_another_type_are_no_entries(api_on: Api, on: Settings, valkey: Valkey) -> None:
+    await use(api_on)
+    for key in (keys.legacy_user("u5"), keys.unified_user("u6"), keys.unified_user("foreign"), keys.company("default")):
+        await valkey.delete(key)
+        await valkey.set(key, "no hash")
+    found = kinds(await look(on))
+    assert [drift for drift in found if drift[1] != "missing_in_company"] == [("u5", "missing_in_legacy")]
+    assert ("u7", "missing_in_company") in found
+
+
 @pytest.mark.parametrize(
     ("damage", "kind"),
     [

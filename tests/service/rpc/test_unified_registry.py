@@ -246,6 +246,14 @@ async def test_cleanup(api_on: Api, valkey: Valkey) -> None:
     assert set((await api_on.data(f"{SPACE}.cleanup_expired_entries")).values()) == {0}
 
 
+async def test_cleanup_passes_keys_that_somebody_else_made(api_on: Api, valkey: Valkey) -> None:
+    for key in (keys.company("foreign"), keys.unified_user("foreign")):
+        await valkey.set(key, "no hash")
+    await register(api_on, user="gone")
+    await valkey.delete(keys.unified_user("gone"))
+    assert (await api_on.data(f"{SPACE}.cleanup_expired_entries"))["company_users"] == 1
+
+
 async def test_the_flag_is_taken_at_once_and_back(api: Api, valkey: Valkey) -> None:
     """By a tenant's first authorised company, and without a restart."""
     await register(api)
