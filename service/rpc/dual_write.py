@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import structlog
+from redis.exceptions import RedisError
 
 from service import metrics
 from service.rpc.user_companies import UserCompanies
-from service.store.client import VALKEY_DOWN
 from service.store.flag import FlagSource
 from service.store.unified import UnifiedRegistry
 
@@ -55,7 +55,7 @@ class DualWrite:
             try:
                 async with asyncio.timeout(UNIFIED_LIMIT_S):
                     company_id = await self.companies.first(user_id)
-            except (*VALKEY_DOWN, TimeoutError) as fault:
+            except (RedisError, TimeoutError) as fault:
                 log.warning("unified_registry_company_unknown", user_id=user_id, error=str(fault))
         answer = self._flag.is_on(user_id, company_id)
         if self._flag.is_debug:

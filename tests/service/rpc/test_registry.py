@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contract import keys
+from contract.flag import FlagDocument, encode
 from contract.metrics import REGISTRY_DUAL_WRITE_ERRORS, REGISTRY_FALLBACKS
 from service.store.client import Valkey
 from service.store.unified import UnifiedRegistry
@@ -236,6 +237,17 @@ async def test_a_unified_failure_is_invisible_logged_and_counted(
     assert isinstance(record.msg, dict)
     assert record.msg["event"] == "unified_registry_fallback"
     assert record.msg["operation"] == "register_user"
+
+
+async def test_a_unified_entry_that_cannot_be_read_is_invisible_where_the_flag_depends_on_a_company(
+    make_settings: MakeSettings, valkey: Valkey
+) -> None:
+    await valkey.set(keys.FLAG, encode(FlagDocument(revision=1, enabled=True, percent_bp=10_000)))
+    await valkey.set(keys.unified_user("u"), "no hash")
+    async with in_process(make_settings()) as api:
+        data = await api.data("REGISTRY.register_user", "u", "s")
+        assert await api.data("REGISTRY.unregister_session", "s") is True
+    assert data["session_id"] == "s"
 
 
 async def test_first_touch_makes_a_document_from_the_legacy_one(make_settings: MakeSettings) -> None:
