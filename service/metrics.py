@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from prometheus_client import Counter, Gauge, Histogram
 
 from contract import metrics as names
+from service.domain.unified import QUOTAS
 
 RPC_REQUESTS = Counter(*names.declare(names.RPC_REQUESTS))
 RPC_DURATION = Histogram(*names.declare(names.RPC_DURATION), buckets=names.RPC_DURATION_BOUNDS_S)
@@ -29,6 +30,9 @@ EVENT_DELIVERY = Histogram(
 )
 TASKS_STARTED = Counter(*names.declare(names.TASKS_STARTED))
 QUOTA_REFUSALS = Counter(*names.declare(names.QUOTA_REFUSALS))
+for _quota in QUOTAS:
+    # At 0 from the start: Prometheus sees no rise in a series that begins with its first event.
+    QUOTA_REFUSALS.labels(_quota)
 
 
 # Finding a series by its labels takes longer than counting: each is found once.

@@ -12,12 +12,21 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from contract import metrics as names
+from controller.model.errors import (
+    ApiConflict,
+    ApiExpired,
+    ApiNotFound,
+    ApiRefused,
+    ApiUnavailable,
+    ValkeyUnavailable,
+)
 from controller.model.rollout_status import RolloutStatus
 from controller.model.service import ServiceKey
 from controller.model.status import FlagStatus
 from controller.plan.scaling import QueueView
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_RECONCILE_ERRORS: Final = (ApiConflict, ApiExpired, ApiNotFound, ApiRefused, ApiUnavailable, ValkeyUnavailable)
 log = logging.getLogger(__name__)
 
 Views = Callable[[], Iterable[tuple[ServiceKey, str, QueueView]]]
@@ -37,6 +46,9 @@ class OperatorMetrics:
         self.duration = Histogram(*names.declare(names.OPERATOR_RECONCILE_DURATION), registry=self.registry)
         self.decisions = Counter(*names.declare(names.OPERATOR_DECISIONS), registry=self.registry)
         self.errors = Counter(*names.declare(names.OPERATOR_ERRORS), registry=self.registry)
+        for kind in _RECONCILE_ERRORS:
+            # At 0 from the start: Prometheus sees no rise in a series that begins with its first event.
+            self.errors.labels(kind.__name__)
         self.requests = Counter(*names.declare(names.OPERATOR_API_REQUESTS), registry=self.registry)
         self.leader = Gauge(*names.declare(names.OPERATOR_LEADER), registry=self.registry)
         self.queues: Views = tuple

@@ -15,7 +15,7 @@ from contract.queues import DEFAULT, celery_name, queue_of
 from service.settings import Settings, SettingsError
 from service.store.broker import VISIBILITY_TIMEOUT_S, broker_configuration
 from service.store.client import VALKEY_FAULTS
-from service.tasks.declaring import TASKS, TaskKind, load_task_types
+from service.tasks.declaring import TASKS, TaskKind, load_task_types, route_of
 from service.worker.bridge import Bridge
 from service.worker.chore import CHORES, MaintenanceKind, load_chores
 from service.worker.execution import execute
@@ -129,6 +129,9 @@ def watch_in_parent(app: Celery, settings: Settings, metrics: WorkerMetrics, pea
     request: Any = make_request_class(settings, metrics, peak)
     for name in (*TASKS, *CHORES):
         app.tasks[celery_name(name)].Request = request
+        queue = route_of(name, settings.task_routes) if name in TASKS else queue_of(name, settings.task_routes)
+        if queue in settings.celery_queues:
+            metrics.expect(celery_name(name), queue)
 
 
 def _limits(max_duration_s: int, settings: Settings) -> dict[str, Any]:

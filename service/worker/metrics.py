@@ -20,6 +20,7 @@ from contract import metrics as names
 from service.domain.conversation import LlmUse
 from service.domain.tasks import CANCELLED, FAILED
 from service.settings import Settings
+from service.tasks.declaring import TaskFailure
 from service.worker.plain_client import connect_plainly
 from service.worker.report import RunReport
 
@@ -76,6 +77,14 @@ class WorkerMetrics:
             start_http_server(port, registry=self.registry)
         except OSError as fault:
             log.warning("worker_metrics_not_served", port=port, error=repr(fault))
+
+    def expect(self, name: str, queue: str) -> None:
+        """Begins a type's counters at 0: Prometheus sees no rise in a series that begins with its first event."""
+        for counter in (self._started, self._succeeded, self._revoked, self._rejected, self._retried):
+            counter(name, self._hostname, queue)
+        self._failed(name, self._hostname, queue, TaskFailure.__name__)
+        for effect in (names.RUN_AGAIN, names.WITHOUT_EFFECT):
+            self._redeliveries(name, queue, effect)
 
     def started(self, name: str, queue: str, waited_s: float | None) -> None:
         """`waited_s` None: not known, or not the first time that the message was handed out."""

@@ -13,8 +13,9 @@ _HEAD: Final = """# Metrics
 Prometheus text; what is not known has no sample, never 0. No label holds a user, a session or a task's id; some name
 companies, twenty at most beside `other`. A scrape reads no more of Valkey than a ping, single keys and the ends of
 queues, in one round trip, whatever it holds. What is "of the whole service" each API pod tells alike: take one by
-`max by (…)`. A histogram's series end in `_bucket`, `_count` and `_sum`. Labels that Prometheus adds (`namespace`,
-`pod`) are its own.
+`max by (…)`. A histogram's series end in `_bucket`, `_count` and `_sum`. Counters whose first event should be seen
+begin at 0 for the labels that are known: tasks by type, quotas, the operator's errors. Labels that Prometheus adds
+(`namespace`, `pod`) are its own.
 """
 _PARTS: Final = {
     "api": "## API\n\n`http://POD:8090/metrics`, each pod its own.\n",

@@ -5,7 +5,7 @@ One summary a minute, which every API pod reads with one command: no scrape look
 
 import time
 from collections import Counter
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from contract import keys
 from contract.flag import FlagDocument, decode
 from service.domain import flag as rules
+from service.domain.drift import Kind
 from service.domain.figures import DriftFigures, Figures, fold_counts, fold_uses
 from service.store.census import Census
 from service.store.comparing import compare_sample
@@ -58,7 +59,7 @@ async def look_for_drift(services: Services, sample: Sample) -> DriftFigures:
     kinds: Counter[str] = Counter(drift.kind for drifts in drifted.values() for drift in drifts)
     if drifted:
         log.error("registry_drift", users=len(drifted), compared=len(compared.users), **kinds)
-    return DriftFigures(len(compared.users), len(drifted), dict(kinds))
+    return DriftFigures(len(compared.users), len(drifted), {kind: kinds[kind] for kind in get_args(Kind)})
 
 
 async def _read_flag(services: Services) -> FlagDocument:

@@ -43,7 +43,8 @@ async def test_tasks_are_counted_by_how_they_ended(worker: Worker, user: User, p
         return samples if samples.read(f"{names.CELERY_TASK_RUNTIME}_count", name="pinnokio.test_wait") == 1 else None
 
     samples = await eventually(figures, deadline_s=30)
-    failed = {labels["exception"]: value for labels, value in samples.all(names.CELERY_TASK_FAILED)}
+    failing = {"name": "pinnokio.test_fail", "queue_name": "default"}
+    failed = {labels["exception"]: value for labels, value in samples.all(names.CELERY_TASK_FAILED, **failing)}
     assert failed == {"KeyError": 1, "TaskFailure": 1}
     dying = {"name": "pinnokio.test_die", "queue_name": "default"}
     assert samples.read(names.CELERY_TASK_STARTED, **dying) == 2
@@ -53,8 +54,12 @@ async def test_tasks_are_counted_by_how_they_ended(worker: Worker, user: User, p
     # Once: the second time it waited for nobody.
     assert samples.read(f"{names.TASK_WAITING}_count", **dying) == 1
     assert samples.read(names.CELERY_TASK_REVOKED, name="pinnokio.test_wait") == 1
-    assert samples.read(names.CELERY_TASK_SUCCEEDED, name="pinnokio.test_wait") is None
-    assert samples.read(names.CELERY_TASK_FAILED, name="pinnokio.test_wait") is None
+    assert samples.read(names.CELERY_TASK_SUCCEEDED, name="pinnokio.test_wait") == 0
+    assert samples.read(names.CELERY_TASK_FAILED, name="pinnokio.test_wait") == 0
+    # What nobody started yet stands at 0, on the queue that it would go to.
+    idle = {"name": "pinnokio.document_analysis", "queue_name": "computation"}
+    counted = (names.CELERY_TASK_STARTED, names.CELERY_TASK_SUCCEEDED, names.CELERY_TASK_RETRIED)
+    assert [samples.read(each, **idle) for each in counted] == [0, 0, 0]
     assert samples.read(names.CELERY_WORKER_UP) == 1
 
 
