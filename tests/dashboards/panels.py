@@ -66,13 +66,18 @@ def _by_cohort(more: str) -> str:
 
 
 def _share(part: str, whole: str) -> str:
-    return f"{part} / {whole}"
+    """0 where there is a whole and no part of it: what never failed has no series of its failures."""
+    return f"({part} or 0 * {whole}) / {whole}"
 
 
 _DELIVERY: Final = names.EVENT_DELIVERY
 _RECONCILE: Final = names.OPERATOR_RECONCILE_DURATION
 _USED: Final = _of_all(names.QUOTA_USED, "company, quota")
 _LIMIT: Final = _of_all(names.QUOTA_LIMIT, "company, quota")
+_UNIFIED_OPERATIONS: Final = _rate(names.REGISTRY_OPERATIONS, 'registry="unified"')
+_FALLBACKS: Final = (
+    f"sum by (operation) ({_rate(names.REGISTRY_FALLBACKS)}) or 0 * sum by (operation) ({_UNIFIED_OPERATIONS})"
+)
 _COHORTS: Final = f'cohort=~"{names.COHORT_ON}|{names.COHORT_OFF}"'
 
 OVERVIEW: Final = Dashboard(
@@ -82,7 +87,7 @@ OVERVIEW: Final = Dashboard(
         _panel("Calls per second", f"sum({_rate(names.RPC_REQUESTS)})", unit="reqps", kind="stat"),
         _panel(
             "Failed calls",
-            f"sum({_rate(names.RPC_REQUESTS, FAILED)}) / sum({_rate(names.RPC_REQUESTS)})",
+            _share(f"sum({_rate(names.RPC_REQUESTS, FAILED)})", f"sum({_rate(names.RPC_REQUESTS)})"),
             unit="percentunit",
             kind="stat",
         ),
@@ -177,7 +182,7 @@ REGISTRY: Final = Dashboard(
         ),
         _panel(
             "Unified writes that failed",
-            (f"sum by (operation) ({_rate(names.REGISTRY_FALLBACKS)})", "{{operation}}"),
+            (_FALLBACKS, "{{operation}}"),
             unit="cps",
         ),
         _panel(
@@ -298,7 +303,7 @@ OPERATOR: Final = Dashboard(
         ),
         _panel(
             "Queues that cannot be read",
-            (f"{names.OPERATOR_QUEUE_READABLE}{{$selector}} == 0", "{{service}} {{queue}}"),
+            (f"1 - {names.OPERATOR_QUEUE_READABLE}{{$selector}}", "{{service}} {{queue}}"),
         ),
     ),
 )
