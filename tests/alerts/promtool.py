@@ -1,4 +1,4 @@
-"""Runs promtool on the rules of the chart. It is in Debian's package `prometheus`, installed where that can be."""
+"""Runs promtool on the rules of the chart."""
 
 import subprocess
 from pathlib import Path

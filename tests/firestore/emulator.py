@@ -57,16 +57,17 @@ def find_jar() -> Path | None:
 
 
 class FirestoreEmulator:
-    """One emulator; `stop` and `start` keep its port and lose its data."""
+    """One emulator on this machine's `address`; `stop` and `start` keep its port and lose its data."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="firestore-emulator-")
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def start(self) -> None:
         jar = find_jar()
@@ -74,7 +75,10 @@ class FirestoreEmulator:
         command = ["java", "-Duser.language=en", "-Xmx512m", "-cp", str(jar), MAIN_CLASS, "start"]
         with (Path(self._folder.name) / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--host=127.0.0.1", f"--port={self.port}"], stdout=log, stderr=log, cwd=self._folder.name
+                [*command, f"--host={self.address}", f"--port={self.port}"],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder.name,
             )
         deadline = time.monotonic() + START_S
         while not self._answers():
@@ -137,12 +141,12 @@ class FirestoreEmulator:
 
 
 @contextmanager
-def running_emulator() -> Iterator[FirestoreEmulator]:
+def running_emulator(address: str = "127.0.0.1") -> Iterator[FirestoreEmulator]:
     """Skips where there is none; fails under CI=true."""
     lacking = missing()
     if lacking is not None:
         end_test_without(lacking)
-    emulator = FirestoreEmulator()
+    emulator = FirestoreEmulator(address)
     try:
         emulator.start()
         yield emulator

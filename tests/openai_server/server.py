@@ -127,7 +127,7 @@ async def _cut_off(request: web.Request, answer: bytes) -> web.StreamResponse:
 
 @asynccontextmanager
 async def running_openai(address: str = "127.0.0.1") -> AsyncIterator[OpenAiServer]:
-    """A stand-in on a free port, for the time of the block."""
+    """A stand-in on a free port of this machine's `address`, for the time of the block."""
     server = OpenAiServer()
     application = web.Application(client_max_size=64 * 1024 * 1024)
     application.router.add_post("/{path:.*}", server.answer)

@@ -1,39 +1,20 @@
-"""Brings Debian's Prometheus to hand and runs it on a port of its own: nothing is installed, no service is started."""
+"""Runs Debian's Prometheus on a port of its own, and asks it."""
 
 import json
-import shutil
 import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.cache import cache_dir, locked, publishing
+from tests.debian import find_program
 from tests.service.valkey_server import free_port
 
-PACKAGE = "prometheus"
 READY_S = 60.0
-
-
-def find_program(name: str = "prometheus") -> Path:
-    """`prometheus` or `promtool`. Raises OSError or CalledProcessError where Debian's package cannot be had."""
-    installed = shutil.which(name)
-    if installed:
-        return Path(installed)
-    folder = cache_dir() / "prometheus"
-    program = folder / "usr" / "bin" / name
-    with locked("prometheus"):
-        if not program.exists():
-            with publishing(folder) as fresh:
-                subprocess.run(["apt-get", "download", PACKAGE], cwd=fresh, check=True, capture_output=True)
-                (package,) = fresh.glob(f"{PACKAGE}_*.deb")
-                subprocess.run(["dpkg", "-x", str(package), str(fresh)], check=True, capture_output=True)
-                package.unlink()
-    return program
 
 
 class RunningPrometheus:
@@ -44,13 +25,29 @@ class RunningPrometheus:
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """The vector of an instant query; empty while it does not answer."""
-        address = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310
-                found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-        except (urllib.error.URLError, OSError):
+            found: list[dict[str, Any]] = self._get("query", query=query)["result"]
+        except OSError:
             return []
         return found
+
+    def ask_range(self, query: str, begin: float, end: float, step_s: float) -> list[dict[str, Any]]:
+        """The series of a query over a time, as a graph asks for them. AssertionError with its words if it refuses."""
+        try:
+            answer = self._get("query_range", query=query, start=f"{begin:.3f}", end=f"{end:.3f}", step=f"{step_s:g}")
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{query}: {error.read().decode()}") from error
+        found: list[dict[str, Any]] = answer["result"]
+        return found
+
+    def read_label_values(self, label: str, series: str) -> list[str]:
+        """What a dashboard's variable `label_values(series, label)` offers."""
+        found: list[str] = self._get(f"label/{label}/values", **{"match[]": series})
+        return found
+
+    def read_rules(self) -> list[dict[str, Any]]:
+        """Rules and alerts as they were evaluated last."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def await_value(self, query: str, value: float) -> None:
         """Until a query of one sample has that value."""
@@ -59,20 +56,33 @@ class RunningPrometheus:
             assert time.monotonic() < deadline, f"{query} is {values}, not {value}"
             time.sleep(0.2)
 
+    def _get(self, path: str, **parameters: str) -> Any:
+        address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)["data"]
+
+
+def build_static_scrape(targets: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """A scrape of `targets` (host:port → labels) each second."""
+    static = [{"targets": [target], "labels": labels} for target, labels in targets.items()]
+    return {"job_name": "test", "scrape_interval": "1s", "scrape_timeout": "1s", "static_configs": static}
+
 
 @contextmanager
-def run_prometheus(folder: Path, targets: dict[str, dict[str, str]]) -> Iterator[RunningPrometheus]:
-    """Scrapes `targets` (host:port → labels) each second, until the block ends."""
+def run_prometheus(
+    folder: Path, scrapes: list[dict[str, Any]], rule_files: Iterable[Path] = ()
+) -> Iterator[RunningPrometheus]:
+    """Scrapes by these scrape_configs until the block ends, which begins when the first target is up."""
     port = free_port()
-    scrape = {
-        "job_name": "test",
-        "static_configs": [{"targets": [target], "labels": labels} for target, labels in targets.items()],
+    config = {
+        "global": {"evaluation_interval": "1s"},
+        "scrape_configs": scrapes,
+        "rule_files": [str(file) for file in rule_files],
     }
-    config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [scrape]}
     # JSON is YAML.
     (folder / "prometheus.yml").write_text(json.dumps(config))
     command = [
-        str(find_program()),
+        find_program("prometheus", "prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",

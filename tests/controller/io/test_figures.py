@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -22,8 +21,7 @@ from controller.model.rollout_status import CohortFigures, RolloutFigures
 from controller.plan.figures import NOTHING, tally
 from tests.controller.builders import KEY
 from tests.controller.cluster.operator import free_port
-from tests.missing import end_test_without
-from tests.prometheus.server import find_program, run_prometheus
+from tests.prometheus.server import build_static_scrape, run_prometheus
 
 CLASSES = len(names.RPC_DURATION_BOUNDS_S) + 1
 
@@ -99,14 +97,6 @@ def test_counting_over_pods_and_restarts(
     assert tally(NOTHING, before, now, looked_at).on.calls == calls
     so_far = RolloutFigures(on=CohortFigures(calls=1000))
     assert tally(so_far, before, now, looked_at).on.calls == 1000 + calls
-
-
-@pytest.fixture(scope="session")
-def prometheus_program() -> None:
-    try:
-        find_program()
-    except (OSError, subprocess.CalledProcessError) as error:
-        end_test_without(f"Prometheus is not installed, and Debian's package cannot be had: {error}")
 
 
 @pytest.fixture
@@ -205,9 +195,7 @@ async def test_prometheus_is_asked_for_the_interval(reader: FigureReader) -> Non
         await reader.read_prometheus(KEY, prometheus, 60, 1000.0)
 
 
-async def test_a_real_prometheus_answers_over_a_restart(
-    reader: FigureReader, tmp_path: Path, prometheus_program: None
-) -> None:
+async def test_a_real_prometheus_answers_over_a_restart(reader: FigureReader, tmp_path: Path) -> None:
     api, port = Api(), free_port()
     server, thread = start_http_server(port, "127.0.0.1", api.registry)
     mine = {"namespace": "place", "pod": "demo-api-1"}
@@ -217,7 +205,7 @@ async def test_a_real_prometheus_answers_over_a_restart(
         api.call(1, "off")
         api.call(1, "on", "INTERNAL")
         api.fallbacks.labels("register_user").inc(0)
-        with run_prometheus(tmp_path, {f"127.0.0.1:{port}": mine}) as running:
+        with run_prometheus(tmp_path, [build_static_scrape({f"127.0.0.1:{port}": mine})]) as running:
             running.await_value(on, 11)
             api.call(90, "on")
             api.call(9, "on", "INTERNAL")

