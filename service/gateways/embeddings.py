@@ -95,7 +95,8 @@ class Embeddings:
 
 def _build_fault(fault: "OpenAIError") -> ServiceError:
     meant = build_fault(fault)
-    return TextsRefused(str(meant)) if getattr(fault, "status_code", None) in _NOT_THESE_TEXTS else meant
+    is_of_texts = getattr(fault, "status_code", None) in _NOT_THESE_TEXTS
+    return TextsRefused(str(meant), logged=meant.logged) if is_of_texts else meant
 
 
 def _read_vectors(answer: "CreateEmbeddingResponse", count: int) -> list[Vector]:

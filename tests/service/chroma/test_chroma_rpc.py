@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from service.settings import Settings
+from tests.openai_server.faults import Fault
 from tests.openai_server.server import OpenAiServer
 from tests.openai_server.vectors import DIMENSION
 from tests.service.application import Api, in_process
@@ -39,6 +40,22 @@ async def test_documents_are_added_found_counted_and_deleted(chroma_api: Api, co
     assert deleted == {"success": True, "collection_name": collection, "deleted": True}
     info = await chroma_api.data("CHROMA_VECTOR.get_collection_info", collection)
     assert info == {"success": True, "collection_name": collection, "document_count": 2}
+
+
+@pytest.mark.parametrize("method", ["add_documents", "query_documents"])
+async def test_the_callers_texts_stay_out_of_the_log(
+    chroma_api: Api, collection: str, openai: OpenAiServer, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    await add(chroma_api, collection, INVOICES)
+    # Embeddings that are known already would not be asked for again.
+    text = f"{INVOICES[0]} for {method}"
+    openai.faults.append(Fault(status=400, message=f"cannot embed: {text}"))
+    more = [[{"n": 1}]] if method == "add_documents" else []
+    answer = await chroma_api.data(f"CHROMA_VECTOR.{method}", collection, [text], *more)
+    assert answer["success"] is False
+    assert text in answer["error"]
+    assert "chroma_vector_failed" in caplog.text
+    assert text not in caplog.text
 
 
 async def test_ids_are_made_where_none_are_given(chroma_api: Api, collection: str) -> None:
