@@ -51,12 +51,16 @@ class OperatorMetrics:
             self.errors.labels(kind.__name__)
         self.requests = Counter(*names.declare(names.OPERATOR_API_REQUESTS), registry=self.registry)
         self.leader = Gauge(*names.declare(names.OPERATOR_LEADER), registry=self.registry)
-        self.queues: Views = tuple
-        self.phases: Phases = tuple
+        self.tell_nothing()
         self.registry.register(_QueueCollector(lambda: self.queues()))
-        self.flags: Flags = tuple
         self.registry.register(_ServiceCollector(lambda: self.phases()))
         self.registry.register(_FlagCollector(lambda: self.flags()))
+
+    def tell_nothing(self) -> None:
+        """Who stands by tells of no service: another one acts."""
+        self.queues: Views = tuple
+        self.phases: Phases = tuple
+        self.flags: Flags = tuple
 
     def count_reconcile(self, result: str, duration_s: float) -> None:
         self.reconciles.labels(result).inc()

@@ -68,6 +68,7 @@ class Operator:
         self._api = api
         self._round = round_
         self._probes = probes
+        self._metrics = metrics
         self._services: dict[ServiceKey, JsonObject] = {}
         self._store = Store(changed=self._mark)
         events = EventWriter(api, settings.instance)
@@ -108,6 +109,7 @@ class Operator:
         self._tasks.append(asyncio.create_task(self._bring_up()))
 
     async def stop(self) -> None:
+        self._metrics.tell_nothing()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from contract import metrics as names
 from controller.cluster import informer as informers
 from controller.handlers.metrics import OperatorMetrics
 from controller.handlers.operator import Operator, Round
@@ -20,6 +21,7 @@ from tests.controller.builders import KEY
 from tests.controller.handlers.kept_api import KeptApi, build_body
 
 OTHER = "closed"
+FIGURES = {names.OPERATOR_SERVICES, names.OPERATOR_QUEUE_DESIRED, names.OPERATOR_ROLLOUT_PHASE}
 
 
 class PlacesApi(KeptApi):
@@ -83,3 +85,15 @@ async def test_a_namespace_that_may_be_read_at_last_is_begun_with_anew(started: 
     started.api.refused.clear()
     await started.wait_for(started.round.ended.is_set)
     assert started.round.renew
+
+
+async def test_an_operator_that_ended_tells_no_figures(started: Started) -> None:
+    def told() -> set[str]:
+        families = started.metrics.registry.collect()
+        return {each.name for each in families if each.name in FIGURES and each.samples}
+
+    operator = started.operator
+    operator.see("ADDED", started.api.put(SERVICE_RESOURCE, build_body(KEY.namespace), "mine"))
+    await started.wait_for(lambda: told() == FIGURES)
+    await operator.stop()
+    assert not told()
