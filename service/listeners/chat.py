@@ -22,6 +22,8 @@ from service.store.client import VALKEY_FAULTS
 
 log = structlog.get_logger("listeners")
 
+# Far more often than positions run out (`ChatPositions.write`).
+NOTE_AGAIN_S: Final = 3_600.0
 RETRY_S: Final = 1.0
 MARK_ATTEMPTS: Final = 5
 
@@ -61,14 +63,22 @@ class ChatListener:
             self._streams[mode] = stream
             stream.start()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._pause()
             for mode, stream in list(self._streams.items()):
                 try:
                     await self._take(mode, messages_in(stream.tree) if stream.is_known else None)
                 except Exception:
                     # The edge of the loop: later messages must come through.
                     log.exception("chat_failed", user_id=self._chat.uid)
+
+    async def _pause(self) -> None:
+        """Until something changed, or the position has to be noted again."""
+        try:
+            async with asyncio.timeout(NOTE_AGAIN_S):
+                await self._wake.wait()
+        except TimeoutError:
+            self._noted = None
+        self._wake.clear()
 
     async def _modes(self) -> tuple[str, ...]:
         """The mode to listen to: the one that was asked for, else the first in which the thread exists, else both until

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contract import keys
-from service.listeners import keeper
+from service.listeners import chat, keeper
 from service.settings import Settings
 from service.store.client import Valkey
 from service.store.lane import Lane
@@ -16,11 +16,13 @@ from tests.service.listeners.conftest import SLOW_S, Tab, open_tab
 from tests.service.waiting import eventually
 
 USER, CHAT = keys.listener("u1"), keys.listener("u1:s:t")
+POSITION = keys.chat_position("u1:s:t")
 
 
 @pytest.fixture
 async def api(listening: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     monkeypatch.setattr(keeper, "EXTEND_S", 0.0)
+    monkeypatch.setattr(chat, "NOTE_AGAIN_S", 0.1)
     async with behind_uvicorn(listening) as running:
         yield running
 
@@ -35,12 +37,13 @@ async def tab(api: Api, database: RtdbStandIn, valkey: Valkey) -> AsyncIterator[
 
 
 @pytest.mark.usefixtures("tab")
-async def test_a_lease_does_not_run_out_while_it_is_held(valkey: Valkey) -> None:
-    for key in (USER, CHAT):
+async def test_nothing_runs_out_while_it_is_held(valkey: Valkey) -> None:
+    await eventually(lambda: valkey.exists(POSITION), deadline_s=SLOW_S)
+    for key in (USER, CHAT, POSITION):
         await valkey.expire(key, 60)
 
     async def are_extended() -> bool:
-        return min([await valkey.ttl(key) for key in (USER, CHAT)]) > 60
+        return min([await valkey.ttl(key) for key in (USER, CHAT, POSITION)]) > 60
 
     await eventually(are_extended, deadline_s=SLOW_S)
 
