@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import cluster as clusters
@@ -25,6 +26,11 @@ CLUSTER_FOLDERS = ("tests/chart/", "tests/cluster/", "tests/controller/", "tests
 BROUGHT_UP = pytest.StashKey[bool]()
 # The strictest pod security level: what the operator makes must live in it.
 POD_SECURITY = "pod-security.kubernetes.io/enforce=restricted"
+
+
+# A busy machine is no failure.
+settings.register_profile("pinnokio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pinnokio")
 
 
 class _ClusterInOne(LoadScopeScheduling):  # type: ignore[misc] # it has no types

@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.documents.amounts import find_amounts, format_amount, parse_amount
@@ -61,7 +61,6 @@ def test_amounts_in_a_line(line: str, values: list[str]) -> None:
     assert [amount.value for amount in find_amounts(line)] == [Decimal(value) for value in values]
 
 
-@settings(deadline=None)  # A busy machine is no failure.
 @given(
     st.decimals(min_value=-9_999_999, max_value=9_999_999, places=2),
     st.sampled_from(["de", "fr", "en", "it", "ch"]),

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.documents.dates import find_dates, parse_date
@@ -49,7 +49,6 @@ def test_order_of_day_and_month_depends_on_the_document() -> None:
     assert [found.is_ambiguous for found in find_dates("03/05/2024 and 03.05.2024")] == [True, False]
 
 
-@settings(deadline=None)  # A busy machine is no failure.
 @given(
     st.dates(date(1990, 1, 1), date(2099, 12, 31)),
     st.sampled_from(["de", "fr", "en", "it", "ch"]),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.documents.identifiers import find_ibans, find_vats, is_valid_iban, is_valid_vat
@@ -13,7 +13,6 @@ from tests.documents.wording import write_grouped
 COUNTRIES = ["DE", "FR", "GB", "IT", "CH"]
 
 
-@settings(deadline=None)  # A busy machine is no failure.
 @given(
     st.sampled_from(COUNTRIES), st.integers(0, 10_000), st.booleans(), st.sampled_from(["", " BIC COBADEFFXXX", " 12"])
 )
@@ -24,7 +23,6 @@ def test_iban_is_found_and_valid(country: str, seed: int, is_grouped: bool, afte
     assert [(item.value, item.valid) for item in found] == [(iban, True)]
 
 
-@settings(deadline=None)  # A busy machine is no failure.
 @given(st.sampled_from(COUNTRIES), st.integers(0, 10_000))
 def test_wrong_iban_is_kept_where_it_is_labelled(country: str, seed: int) -> None:
     iban = make_iban(random.Random(seed), country)
@@ -34,7 +32,6 @@ def test_wrong_iban_is_kept_where_it_is_labelled(country: str, seed: int) -> Non
     assert not list(find_ibans(f"Ref. {wrong}"))
 
 
-@settings(deadline=None)  # A busy machine is no failure.
 @given(st.sampled_from(COUNTRIES), st.integers(0, 10_000))
 def test_vat_is_found_and_valid(country: str, seed: int) -> None:
     vat = make_vat(random.Random(seed), country)

@@ -4,7 +4,7 @@ import json
 import resource
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.documents import STEPS, DocumentError, Limits, analyse, analysis_steps
@@ -76,7 +76,6 @@ def test_long_text_is_cut_between_characters() -> None:
     assert "text_truncated" in [finding["code"] for finding in result["findings"]]
 
 
-@settings(deadline=None)  # A busy machine is no failure.
 @given(st.text(max_size=400))
 def test_any_text_gives_json_or_a_document_error(text: str) -> None:
     try:

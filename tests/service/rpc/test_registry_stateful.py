@@ -193,9 +193,7 @@ def _expected(user: str, entry: UnifiedEntry) -> dict[str, Any]:
 @pytest.mark.parametrize("on", [False, True], ids=["off", "on"])
 def test_any_order_of_calls(shared_valkey: RunningValkey, on: bool) -> None:
     settings = settings_for(shared_valkey.settings, UNIFIED_REGISTRY_ENABLED=str(on).lower())
-    limits = examples(
-        max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
+    limits = examples(max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck), database=None)
     with running(settings) as service:
         # It takes any factory of machines; its declaration says class.
         machine: Any = partial(Registries, service, shared_valkey, on=on)

@@ -100,7 +100,7 @@ def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.Monkey
     assert analyse_ledger(usual_rows(), "forecast")["analysis_complete"] is True
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.builds(

@@ -99,7 +99,7 @@ def test_too_short_a_series_has_no_forecast_and_says_so() -> None:
     assert series["why"] == "Only 1 whole months: a forecast needs 3 at least."
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1e7, 1e7), min_size=3, max_size=60), st.integers(1, 24))
 def test_intervals_never_shrink(history: list[float], horizon: int) -> None:
     choice = choose_method(history, horizon)

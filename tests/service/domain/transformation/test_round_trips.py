@@ -58,14 +58,14 @@ def comparable(rows: Rows) -> Rows:
     ]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(rows_of_values)
 def test_json_xlsx_json(rows: Rows) -> None:
     back, _ = through(rows, "xlsx")
     assert comparable(back) == comparable(rows)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(rows_of_values)
 def test_json_csv_json(rows: Rows) -> None:
     back, there = through(rows, "csv")
@@ -80,7 +80,7 @@ def test_json_csv_json(rows: Rows) -> None:
     assert comparable(back) == comparable([{**row, "note": row["note"]} for row in rows])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows_of_values, st.sampled_from(["de", "fr", "it", "en-GB", "en-US"]))
 def test_a_locale_that_is_written_is_read(rows: Rows, locale: str) -> None:
     there = transform(
@@ -94,7 +94,7 @@ def test_a_locale_that_is_written_is_read(rows: Rows, locale: str) -> None:
     assert [{"id": row["id"], "day": row["day"]} for row in json.loads(back["content"])] == expected
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(st.lists(texts.filter(str.strip), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_text_without_types_survives_all_three(cells: list[list[str]]) -> None:
     output = io.StringIO()
@@ -104,14 +104,14 @@ def test_text_without_types_survives_all_three(cells: list[list[str]]) -> None:
     assert [list(row.values()) for row in json.loads(back["content"])] == cells
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.text(max_size=200) | st.binary(max_size=200), st.sampled_from(["csv", "json", "xlsx"]))
 def test_whatever_is_sent_ends_in_a_result_or_in_one_clear_error(content: str | bytes, kind: str) -> None:
     field = {"content": content} if isinstance(content, str) else {"content_base64": base64.b64encode(content).decode()}
     assert_is_accounted_for({**field, "format": kind})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_xlsx_ends_in_a_result_or_in_one_clear_error(data: st.DataObject) -> None:
     sound = workbook([["a", "b"], [1, "=A2"], ["x", DAY]])
