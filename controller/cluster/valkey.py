@@ -6,7 +6,6 @@ Each user of it (the flag, the queues) has connections of its own, so that none 
 import asyncio
 import base64
 import logging
-import math
 import ssl
 import time
 from collections.abc import Sequence
@@ -24,6 +23,8 @@ from controller.model.service import ServiceKey
 TIMEOUT_S: Final = 1.5
 # A Valkey that is away is asked again every second or two; the API server is not, for the password to ask it with.
 SECRET_KEPT_S: Final = 30.0
+# A Secret that is missing or of no use is looked for again sooner: someone may be creating it.
+SECRET_MISSED_S: Final = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +43,15 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class _Secret:
+    """A value, None: it need not be there; or `fault`: why there is none of use. `until_s`: how long it holds."""
+
+    until_s: float
+    value: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Connection:
     endpoint: Endpoint
     resp: RespConnection
@@ -54,8 +64,7 @@ class ValkeyConnections:
         self._api = api
         self._connections: dict[ServiceKey, _Connection] = {}
         self._turns: dict[ServiceKey, asyncio.Lock] = {}
-        # Values of Secrets, and when each was read.
-        self._secrets: dict[tuple[ServiceKey, KeyRef], tuple[float, str | None]] = {}
+        self._secrets: dict[tuple[ServiceKey, KeyRef], _Secret] = {}
 
     async def call(self, key: ServiceKey, endpoint: Endpoint, *command: str | int | bytes) -> object:
         """The answer to one command. Raises ValkeyUnavailable."""
@@ -115,19 +124,28 @@ class ValkeyConnections:
 
     async def _read_secret(self, key: ServiceKey, ref: KeyRef) -> str | None:
         """None: it is not there, and need not be. Raises ValkeyUnavailable."""
-        read_at, value = self._secrets.get((key, ref), (-math.inf, None))
-        if time.monotonic() - read_at < SECRET_KEPT_S:
-            return value
+        known = self._secrets.get((key, ref))
+        if known is None or time.monotonic() >= known.until_s:
+            known = self._secrets[key, ref] = await self._look_up(key, ref)
+        if known.fault is not None:
+            raise ValkeyUnavailable(known.fault)
+        return known.value
+
+    async def _look_up(self, key: ServiceKey, ref: KeyRef) -> _Secret:
+        missed_until_s = time.monotonic() + SECRET_MISSED_S
         try:
             secret = await self._api.get(SECRET, key.namespace, ref.name)
         except OperatorError as error:
-            raise ValkeyUnavailable(f"Secret {ref.name} for Valkey of {key}: {error}") from error
+            return _Secret(missed_until_s, fault=f"Secret {ref.name} for Valkey of {key}: {error}")
         encoded = ((secret or {}).get("data") or {}).get(ref.key)
         if encoded is None and not ref.optional:
-            raise ValkeyUnavailable(f"Secret {ref.name} of {key} has no key {ref.key}: create it")
-        value = base64.b64decode(encoded).decode() if encoded else None
-        self._secrets[key, ref] = (time.monotonic(), value)
-        return value
+            return _Secret(missed_until_s, fault=f"Secret {ref.name} of {key} has no key {ref.key}: create it")
+        try:
+            value = base64.b64decode(encoded).decode() if encoded else None
+        except ValueError:
+            # A certificate in DER, for one.
+            return _Secret(missed_until_s, fault=f"Secret {ref.name} of {key}: {ref.key} is no text: correct it")
+        return _Secret(time.monotonic() + SECRET_KEPT_S, value)
 
 
 def _build_tls(endpoint: Endpoint, authority: str | None) -> ssl.SSLContext | None:
@@ -135,7 +153,8 @@ def _build_tls(endpoint: Endpoint, authority: str | None) -> ssl.SSLContext | No
     if not endpoint.tls:
         return None
     try:
-        context = ssl.create_default_context(cadata=authority)
+        # ssl takes ASCII alone, and a certificate is: the rest is comments.
+        context = ssl.create_default_context(cadata=authority and authority.encode("ascii", "ignore").decode())
     except ssl.SSLError as error:
         name = endpoint.ca_ref.name if endpoint.ca_ref else ""
         raise ValkeyUnavailable(f"Secret {name} holds no certificate in PEM: correct it ({error})") from error
