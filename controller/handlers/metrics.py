@@ -75,6 +75,10 @@ class OperatorMetrics:
     def count_decision(self, key: ServiceKey, queue: str, reason: str) -> None:
         self.decisions.labels(key.namespace, key.name, queue, reason).inc()
 
+    def forget(self, key: ServiceKey) -> None:
+        """Its series would stay as long as this process does."""
+        self.decisions.remove_by_labels({"namespace": key.namespace, "service": key.name})
+
 
 class _ServiceCollector(Collector):
     """PinnokioServices by what was told of each last."""

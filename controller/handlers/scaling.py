@@ -168,10 +168,14 @@ class Scaler:
                 continue
             if change.manifest["spec"]["replicas"] < seen.document["spec"].get("replicas", 1):
                 figures = watch.figures.get(seen.queue)
-                costs = plan_deletion_costs(figures.active if figures else {}, self._read_costs(key, seen.queue))
+                if figures is None:
+                    # Not known, which is not 0: what was said last stands.
+                    continue
+                costs = plan_deletion_costs(figures.active, self._read_costs(key, seen.queue))
                 await asyncio.gather(*(applier.price_pod(key, pod, cost) for pod, cost in costs.items()))
 
     def forget(self, key: ServiceKey) -> None:
+        self._metrics.forget(key)
         watch = self._watches.pop(key, None)
         if watch is not None and watch.task is not None:
             watch.task.cancel()

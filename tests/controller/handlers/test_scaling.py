@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from controller.cluster.apply import Applier
 from controller.cluster.queues import QueueFigures, QueueReader
 from controller.cluster.store import Store
 from controller.cluster.valkey import Endpoint, ValkeyConnections
@@ -16,8 +17,9 @@ from controller.model.errors import ValkeyUnavailable
 from controller.model.observed import Observed
 from controller.model.service import PinnokioService, ServiceKey
 from controller.model.spec import QueueSpec
+from controller.plan.children import plan_children
 from controller.plan.scaling import Reason
-from tests.controller.builders import KEY, UID, as_seen, build_spec, build_target
+from tests.controller.builders import KEY, UID, as_seen, build_pod, build_spec, build_target
 from tests.controller.io.test_flag import SecretsOnlyApi
 
 ENDPOINT = Endpoint("valkey", 6379)
@@ -52,7 +54,8 @@ class Bench:
         self.marks: list[ServiceKey] = []
         self.reader = ScriptedReader()
         self.metrics = OperatorMetrics()
-        self.scaler = Scaler(self.reader, Store(lambda _: None), self.marks.append, self.metrics, lambda: self.now)
+        self.store = Store(lambda _: None)
+        self.scaler = Scaler(self.reader, self.store, self.marks.append, self.metrics, lambda: self.now)
 
     def follow(
         self, *deployed: tuple[str, int], pause: str = "", endpoint: Endpoint | None = ENDPOINT, **queue: Any
@@ -251,3 +254,42 @@ async def test_metrics_leave_out_what_is_not_known(bench: Bench) -> None:
         "pinnokio_operator_scaling_decisions_total", labels | {"reason": "Backlog"}
     )
     assert decided == 1
+
+
+async def test_the_figures_of_a_deleted_service_go_with_it(bench: Bench) -> None:
+    bench.follow(**ELASTIC)
+    await bench.look(bulk=QueueFigures(2, 1, {"w": 1}))
+    series = next(iter(bench.metrics.decisions.collect())).samples
+    bench.scaler.forget(KEY)
+    assert series
+    assert not next(iter(bench.metrics.decisions.collect())).samples
+
+
+class PricingApplier(Applier):
+    """A stand-in that remembers costs and tells nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(SecretsOnlyApi(), Store(lambda _: None))
+        self.costs: dict[str, int] = {}
+
+    async def price_pod(self, key: ServiceKey, pod: str, cost: int) -> None:  # noqa: ARG002 - the signature is its
+        self.costs[pod] = cost
+
+
+async def test_the_cost_of_a_pod_stands_while_it_is_not_known_what_runs(bench: Bench) -> None:
+    pod = build_pod("worker", "busy", "bulk")
+    pod["metadata"]["labels"]["app.kubernetes.io/instance"] = KEY.name
+    pod["metadata"]["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": "2"}
+    bench.store.put(pod)
+    target = build_target(queues=[{"name": "default"}, {"name": "bulk"}])
+    many, one = (build_worker(target, QueueSpec(name="bulk", min_replicas=replicas)) for replicas in (3, 1))
+    observed, applier = Observed.of([as_seen(many)]), PricingApplier()
+    plan = plan_children(UID, [one], observed)
+    bench.follow(("bulk", 3), **ELASTIC)
+    await bench.scaler.prepare_removal(applier, KEY, plan, observed)
+    await bench.look_in_vain()
+    await bench.scaler.prepare_removal(applier, KEY, plan, observed)
+    assert applier.costs == {}
+    await bench.look(bulk=QueueFigures(0, 1, {"busy": 1}))
+    await bench.scaler.prepare_removal(applier, KEY, plan, observed)
+    assert applier.costs == {"busy": 1}
