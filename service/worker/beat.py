@@ -32,6 +32,7 @@ def run_beat(settings: Settings) -> int:
         # A read-only root file system has no place for it, and a container runs one process.
         pidfile=None,
     )
+    level.read_file()
     level.start()
     try:
         beat.run()

@@ -28,7 +28,7 @@ _AS_IN_ENVIRONMENT: Final = 0
 
 
 class LevelFollower:
-    """Made and started by the parent before it forks; each child calls `start_in_child`."""
+    """Made before the parent forks, started once it has; each child calls `start_in_child`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -38,15 +38,18 @@ class LevelFollower:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="log-level", daemon=True)
 
-    def start(self) -> None:
-        """With the mounted file's level at once."""
+    def read_file(self) -> None:
+        """The mounted file's level, at once."""
         if self._newest.take_file():
             self._apply()
+
+    def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def start_in_child(self) -> None:
         self._level.follow(self._read_shared())

@@ -32,10 +32,10 @@ def run_worker(settings: Settings) -> int:
     level = LevelFollower(settings)
     _connect_signals(settings, level)
     pulses: list[Pulse] = []
-    app.steps["worker"].add(_pulse_step(settings, pulses, metrics, peak))
+    app.steps["worker"].add(_pulse_step(settings, pulses, metrics, peak, level))
     preload(settings.celery_queues, settings.task_routes)
     worker = _make_worker(app, settings)
-    level.start()
+    level.read_file()
     try:
         worker.start()
     finally:
@@ -74,7 +74,7 @@ def _connect_signals(settings: Settings, level: LevelFollower) -> None:
 
 
 def _pulse_step(
-    settings: Settings, pulses: list[Pulse], metrics: WorkerMetrics, peak: Peak
+    settings: Settings, pulses: list[Pulse], metrics: WorkerMetrics, peak: Peak, level: LevelFollower
 ) -> type[bootsteps.StartStopStep]:
     def read_load(worker: Any) -> Load:
         active = len(state.active_requests)
@@ -94,8 +94,9 @@ def _pulse_step(
             )
             pulses.append(pulse)
             pulse.start()
-            # Only now: the pool's first children have no part in the socket.
+            # Only now: the pool's first children have no part in a socket, and none is forked within a TLS handshake.
             metrics.serve()
+            level.start()
 
         def register_with_event_loop(self, _worker: Any, hub: Any) -> None:
             for pulse in pulses:

@@ -48,8 +48,8 @@ class Running:
 
 
 @pytest.fixture
-def api(shared_valkey: RunningValkey) -> Iterator[Running]:
-    with _running(shared_valkey) as running:
+def api(valkey_server: RunningValkey) -> Iterator[Running]:
+    with _running(valkey_server) as running:
         yield running
 
 
