@@ -56,11 +56,13 @@ def host_address(cluster: Cluster) -> str:
 def outside(host_address: str) -> Iterator[Outside]:
     broker = Broker(host_address)
     broker.start()
-    with broker.client() as valkey:
-        valkey.config_set("maxmemory", "1gb")
-    with openai_beside(host_address) as openai, running_emulator(host_address) as firestore:
-        yield Outside(broker, openai, firestore)
-    broker.stop()
+    try:
+        with broker.client() as valkey:
+            valkey.config_set("maxmemory", "1gb")
+        with openai_beside(host_address) as openai, running_emulator(host_address) as firestore:
+            yield Outside(broker, openai, firestore)
+    finally:
+        broker.stop()
 
 
 @pytest.fixture(scope="package")
