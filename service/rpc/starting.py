@@ -17,9 +17,10 @@ from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import QUEUED, NewTask
 from service.metrics import QUOTA_REFUSALS, TASKS_STARTED
 from service.rpc.dual_write import DualWrite
-from service.store.batches import together
+from service.store.batches import run_batches
 from service.store.client import VALKEY_FAULTS
 from service.store.flag import FlagSource
+from service.store.patches import parse_patched
 from service.store.tasks import Claim
 from service.tasks.declaring import limit_of, quotas_of, route_of
 from service.tasks.services import Services
@@ -56,7 +57,7 @@ class TaskStarter:
     """Starts tasks of any type."""
 
     def __init__(self, services: Services, flag: FlagSource, dual: DualWrite) -> None:
-        self._quick = services.quick
+        self._lane = services.lane
         self._settings = services.settings
         self._tasks = services.tasks
         self._payloads = services.payloads
@@ -137,15 +138,11 @@ class TaskStarter:
         return NeverRan(_refusal(request, str(refusal)), retry_after_ms=refusal.retry_ms)
 
     async def _queue_claimed(self, task: NewTask, claim: Claim, request: StartRequest) -> None:
-        """The message last: whoever takes it finds the rest."""
-        pipeline = self._quick.pipeline(transaction=False)
-        self._payloads.add_write(pipeline, task.task_id, claim.run, request.arguments)
-        self._quotas.add_confirm(pipeline, task)
-        await together(
-            pipeline.execute(),
-            self._unified.add_active_task(task.user_id, task.company_id, task.task_id, request.conversation_id),
+        """In one round trip, the message last: whoever takes it finds the rest."""
+        user, company = self._unified.build_add_active_task(
+            task.user_id, task.company_id, task.task_id, request.conversation_id
         )
-        await self._queue.enqueue(
+        message = self._queue.build_push(
             task.task_type,
             task.queue,
             task_id=task.task_id,
@@ -153,6 +150,14 @@ class TaskStarter:
             celery_task_id=task.celery_task_id,
             trace_id=task.trace_id,
         )
+        payload = self._payloads.build_write(task.task_id, claim.run, request.arguments)
+        answers = await run_batches(self._lane, [user, company, *payload, *self._quotas.build_confirm(task), message])
+        if not parse_patched(answers[0]).is_applied:
+            # A user who registered before the flag came on. By now the task may have ended.
+            await self._unified.add_active_task(task.user_id, task.company_id, task.task_id, request.conversation_id)
+            entry = await self._tasks.read(task.task_id)
+            if entry is None or entry.is_ended:
+                await self._unified.remove_active_task(task.user_id, task.company_id, task.task_id, has_ended=True)
 
     async def _give_back(self, task: NewTask) -> None:
         """Undoes a start that broke off wherever it was; nothing of it where its message has been taken up already."""

@@ -1,10 +1,8 @@
-"""Many commands over the lane: in batches, or from several callers in one write; the first error is raised.
+"""Many commands over the lane, in batches; the first error is raised.
 
 Who asks for keys that a scan found may meet one that somebody else made, of another type than ours.
 """
 
-import asyncio
-from collections.abc import Awaitable
 from typing import Any, Final
 
 from redis.exceptions import ResponseError
@@ -31,10 +29,3 @@ async def run_batches(lane: Lane, commands: list[Command], *, if_other_type: Any
 
 def _is_of_other_type(answer: Any) -> bool:
     return isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE")
-
-
-async def together(*work: Awaitable[Any]) -> None:
-    """Awaits all of it, which then leaves in one write, and raises the first fault when all has ended."""
-    for answer in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            raise answer

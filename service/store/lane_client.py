@@ -22,37 +22,50 @@ class LaneClient(aioredis.Redis):
         # The lane speaks RESP2: answers are parsed as such.
         super().__init__(protocol=2)
         self._lane = lane
+        # A plain dict: redis-py's own looks names up in any case, and takes as long as all the rest.
+        self._parsers: dict[Any, Any] = dict(self.response_callbacks)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        return await _parse(self.response_callbacks, args[0], await self._lane.ask(*args), options)
+        return await _parse(self._parsers, args[0], await self._lane.ask(*args), options)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         if transaction:
             return super().pipeline(transaction, shard_hint)
-        return _LanePipeline(self._lane, self)
+        return _LanePipeline(self._lane, self._parsers)
 
 
 class _LanePipeline(Pipeline):
     """Commands that leave in one write; the first error among their answers is raised."""
 
-    def __init__(self, lane: Lane, client: LaneClient) -> None:
-        super().__init__(client.connection_pool, client.response_callbacks, transaction=False, shard_hint=None)
+    # redis-py asks when it goes.
+    connection = None
+
+    def __init__(self, lane: Lane, parsers: Mapping[Any, Any]) -> None:
+        # Nothing of redis-py's own: it is for a connection, transactions and watched keys.
         self._lane = lane
+        self._parsers = parsers
+        self._commands: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        self._commands.append((args, options))
+        return self
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        stack, self.command_stack = self.command_stack, []
-        answers = await self._lane.run(*(args for args, _ in stack)) if stack else []
-        for place, (args, options) in enumerate(stack):
-            if not isinstance(answers[place], RedisError):
-                answers[place] = await _parse(self.response_callbacks, args[0], answers[place], options)
-            elif raise_on_error:
-                raise answers[place]
+        commands, self._commands = self._commands, []
+        answers = await self._lane.run(*[args for args, _ in commands]) if commands else []
+        for place, (args, options) in enumerate(commands):
+            answer = answers[place]
+            if isinstance(answer, RedisError):
+                if raise_on_error:
+                    raise answer
+            elif args[0] in self._parsers:
+                answers[place] = await _parse(self._parsers, args[0], answer, options)
         return answers
 
 
-async def _parse(callbacks: Any, command: Any, answer: Any, options: Mapping[str, Any]) -> Any:
+async def _parse(parsers: Mapping[Any, Any], command: Any, answer: Any, options: Mapping[str, Any]) -> Any:
     """What redis-py makes of an answer: a dict of HGETALL's list, and so on."""
-    callback = callbacks.get(command)
+    callback = parsers.get(command)
     if callback is None:
         return answer
     # redis-py's own notes to itself.

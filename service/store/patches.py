@@ -17,7 +17,8 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `only_if`: the hash must exist, or must be new. `guard`: fields that must hold these values; `refuse`: fields that
     may hold none of these. `read`: fields whose values of before are answered. `clear`: prefixes of fields that go.
     `default`: set where the field is missing. `append`: fields that take the next place in the order of lists. `keep`:
-    prefix of a list → how many of its last elements stay. `ttl_s` 0: the time to live stays.
+    prefix of a list → how many of its last elements stay at least, and up to nine more. `ttl_s` 0: the time to
+    live stays.
     """
 
     only_if: Literal["", "exists", "new"] = ""

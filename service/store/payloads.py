@@ -11,6 +11,7 @@ from redis.asyncio.client import Pipeline
 
 from contract import keys
 from service.store.client import Valkey
+from service.store.lane import Command
 from service.store.scripts import script
 
 _DELETE = script("payload_delete")
@@ -22,11 +23,18 @@ class PayloadStore:
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
 
-    def add_write(self, pipeline: Pipeline, task_id: str, run: int, arguments: Mapping[str, Any]) -> None:
-        """Adds the write to `pipeline`; it lasts as long as a queued task's entry."""
+    def build_write(self, task_id: str, run: int, arguments: Mapping[str, Any]) -> tuple[Command, ...]:
+        """The write; it lasts as long as a queued task's entry."""
         key = keys.task_payload(task_id)
-        pipeline.hset(key, mapping={"run": run, "body": msgspec.json.encode(arguments)})
-        pipeline.expire(key, keys.TASK_QUEUED_TTL_S)
+        return (
+            ("HSET", key, "run", run, "body", msgspec.json.encode(arguments)),
+            ("EXPIRE", key, keys.TASK_QUEUED_TTL_S),
+        )
+
+    async def read(self, task_id: str, run: int) -> dict[str, Any] | None:
+        """The arguments of `run`; None where they are gone or another run's."""
+        answer: Any = await self._valkey.hmget(keys.task_payload(task_id), "run", "body")
+        return parse(answer, run)
 
     def add_read(self, pipeline: Pipeline, task_id: str) -> None:
         """Adds the read to `pipeline`; `parse` takes its answer."""

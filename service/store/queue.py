@@ -9,7 +9,7 @@ from service.domain.errors import DependencyUnavailable
 from service.settings import Settings
 from service.store.celery_message import build_message
 from service.store.client import VALKEY_FAULTS
-from service.store.lane import Lane
+from service.store.lane import Command, Lane
 
 DOES_NOT_ANSWER: Final = "the task queue does not answer"
 
@@ -36,11 +36,27 @@ class TaskQueue:
         After a timeout the message may still arrive: the caller gives its claim back, so that the worker finds the
         run unknown and drops it.
         """
-        arguments = {"task_id": task_id, "run": run}
-        message = build_message(celery_name(task_type), queue, celery_task_id, arguments, trace_id)
+        push = self.build_push(
+            task_type, queue, task_id=task_id, run=run, celery_task_id=celery_task_id, trace_id=trace_id
+        )
         try:
-            await self._lane.ask("LPUSH", f"{self._prefix}{queue}", message)
+            await self._lane.ask(*push)
         except OutOfMemoryError:
             raise
         except VALKEY_FAULTS as fault:
             raise DependencyUnavailable(DOES_NOT_ANSWER) from fault
+
+    def build_push(
+        self,
+        task_type: str,
+        queue: str,
+        *,
+        task_id: str,
+        run: int,
+        celery_task_id: str,
+        trace_id: str | None = None,
+    ) -> Command:
+        """What `enqueue` sends, for who sends it behind more."""
+        arguments = {"task_id": task_id, "run": run}
+        message = build_message(celery_name(task_type), queue, celery_task_id, arguments, trace_id)
+        return "LPUSH", f"{self._prefix}{queue}", message

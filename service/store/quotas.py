@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import structlog
-from redis.asyncio.client import Pipeline
 
 from contract import keys
 from service.domain.quotas import Refusal, choose_retry_ms
@@ -118,11 +117,13 @@ class QuotaStore:
         since_ms = round(time.time() * 1000) - HOUR_MS
         return int(await self._lane.ask("ZCOUNT", keys.request_quota(company_id), since_ms, "+inf"))
 
-    def add_confirm(self, pipeline: Pipeline, task: NewTask) -> None:
-        """Adds to `pipeline` that the task's id was claimed: it counts until it is released."""
+    def build_confirm(self, task: NewTask) -> tuple[Command, ...]:
+        """That the task's id was claimed: it counts until it is released."""
         key, until_ms = keys.task_quota(task.company_id, task.user_id), (time.time() + keys.TASK_QUEUED_TTL_S) * 1000
-        pipeline.hset(key, task.task_id, f"{task.celery_task_id} {round(until_ms)}")
-        pipeline.expire(key, keys.TASK_QUEUED_TTL_S)
+        return (
+            ("HSET", key, task.task_id, f"{task.celery_task_id} {round(until_ms)}"),
+            ("EXPIRE", key, keys.TASK_QUEUED_TTL_S),
+        )
 
     async def release(self, *tasks: NewTask | TaskEntry) -> None:
         """Counts tasks that have ended no more, in one round trip; harmless to repeat."""
@@ -135,12 +136,18 @@ class QuotaStore:
     async def _release(self, tasks: Iterable[NewTask | TaskEntry], *, have_run: bool) -> None:
         commands: list[Command] = []
         for task in tasks:
-            start = task.celery_task_id or ""
-            commands.append(("EVAL", _RELEASE, 1, keys.task_quota(task.company_id, task.user_id), task.task_id, start))
-            commands.append(self._storage.build_expire(task))
+            commands += self.build_release(task)
             if not have_run:
-                commands.append(("ZREM", keys.request_quota(task.company_id), start))
+                commands.append(("ZREM", keys.request_quota(task.company_id), task.celery_task_id or ""))
         await run_batches(self._lane, commands)
+
+    def build_release(self, task: NewTask | TaskEntry) -> tuple[Command, ...]:
+        """What `release` sends, for who sends it with more."""
+        key, start = keys.task_quota(task.company_id, task.user_id), task.celery_task_id or ""
+        return (
+            ("EVAL", _RELEASE, 1, key, task.task_id, start),
+            self._storage.build_expire(task),
+        )
 
     async def _retry_ms(self, task: NewTask) -> int:
         mean = await self._lane.ask("GET", keys.task_duration(task.task_type))

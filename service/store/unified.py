@@ -190,26 +190,37 @@ class UnifiedRegistry:
 
         A conversation stays noted after its task's end, until the cleanup finds the task's entry gone.
         """
+        commands = self.build_add_active_task(user_id, company_id, task_id, conversation_id)
+        answers = await self._lane.run(*commands)
+        _raise_first(answers)
+        if not parse_patched(answers[0]).is_applied and await self.adopt(user_id, datetime.now(UTC)):
+            _raise_first(await self._lane.run(commands[0]))
+
+    def build_add_active_task(
+        self, user_id: str, company_id: str, task_id: str, conversation_id: str | None = None
+    ) -> tuple[Command, Command]:
+        """What `add_active_task` sends, the user's change first: for who sends it with more."""
         fields = (doc.TASK + task_id, *((doc.CONVERSATION + conversation_id,) if conversation_id else ()))
         keep = {doc.CONVERSATION: CONVERSATIONS_KEPT} if conversation_id else {}
         user = Patch(only_if="exists", append=fields, keep=keep, ttl_s=_TTL_S)
-        answers = await self._lane.run(
+        return (
             user.command(keys.unified_user(user_id)),
             _company_patch(company_id, append=fields).command(keys.company(company_id)),
         )
-        _raise_first(answers)
-        if not parse_patched(answers[0]).is_applied and await self.adopt(user_id, datetime.now(UTC)):
-            await self._patch_user(user_id, user)
 
     async def remove_active_task(self, user_id: str, company_id: str, task_id: str, *, has_ended: bool = False) -> None:
         """Forgets a task; `has_ended`: it goes to the user's history, for it ran."""
+        commands = self.build_remove_active_task(user_id, company_id, task_id, has_ended=has_ended)
+        _raise_first(await self._lane.run(*commands))
+
+    def build_remove_active_task(
+        self, user_id: str, company_id: str, task_id: str, *, has_ended: bool = False
+    ) -> tuple[Command, Command]:
+        """What `remove_active_task` sends, for who sends it with more."""
         field = doc.TASK + task_id
         ended = (doc.HISTORY + doc.encode(task_id),) if has_ended else ()
         user = Patch(only_if="exists", drop=(field,), append=ended, keep={doc.HISTORY: HISTORY_KEPT} if ended else {})
-        answers = await self._lane.run(
-            user.command(keys.unified_user(user_id)), ("HDEL", keys.company(company_id), field)
-        )
-        _raise_first(answers)
+        return user.command(keys.unified_user(user_id)), ("HDEL", keys.company(company_id), field)
 
     # Reading
 

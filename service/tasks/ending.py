@@ -18,7 +18,6 @@ from service.domain.events import Event
 from service.domain.failures import Failure
 from service.domain.progress import Report
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
-from service.store.batches import together
 from service.store.client import VALKEY_FAULTS
 from service.store.failures import add_failure
 from service.store.tasks import Fence, ended_fields
@@ -145,8 +144,9 @@ async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: 
         error = ending.logged or ending.error or ""
         add_failure(pipeline, Failure(entry.task_id, entry.task_type, fence.run, error, entry.trace_id), now)
     services.payloads.add_delete(pipeline, fence.task_id, fence.run)
-    await together(
-        pipeline.execute(),
-        services.quotas.release(entry),
-        services.unified.remove_active_task(entry.user_id, entry.company_id, entry.task_id, has_ended=True),
-    )
+    for command in (
+        *services.quotas.build_release(entry),
+        *services.unified.build_remove_active_task(entry.user_id, entry.company_id, entry.task_id, has_ended=True),
+    ):
+        pipeline.execute_command(*command)
+    await pipeline.execute()

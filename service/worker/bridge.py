@@ -5,7 +5,6 @@ taken over: what writes the end down is not hit.
 """
 
 import asyncio
-import contextvars
 import os
 import signal
 from collections.abc import Coroutine
@@ -39,7 +38,9 @@ class Bridge:
     """The event loop, the services and the running handler of one worker process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._runner = asyncio.Runner()
+        # No asyncio.Runner: it asks for the signal handlers of each run anew, for an interrupt that no child gets.
+        self._loop = asyncio.new_event_loop()
+        self._is_listening = False
         self.services = Services.open(settings)
         self._lease = LeaseKeeper(settings)
         self._handler: asyncio.Task[Any] | None = None
@@ -49,10 +50,12 @@ class Bridge:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs `work` to its end in this process's event loop."""
-        # billiard sets its own handler after the process's start-up signal: it would raise wherever the loop stands.
-        signal.signal(signal.SIGUSR1, self._on_signal)
-        # The caller's context, not the one that the runner kept from its first run: log fields live in it.
-        return self._runner.run(work, context=contextvars.copy_context())
+        if not self._is_listening:
+            # Only now: billiard sets its own handler after the process's start-up signal, and it would raise wherever
+            # the loop stands.
+            signal.signal(signal.SIGUSR1, self._on_signal)
+            self._is_listening = True
+        return self._loop.run_until_complete(work)
 
     async def within_limit(self, handler: Coroutine[Any, Any, T]) -> T:
         """Awaits `handler`; raises TimeIsUp, Cancelled or Superseded when that ends it."""
@@ -79,8 +82,9 @@ class Bridge:
 
     def close(self) -> None:
         self._lease.close()
-        self._runner.run(self.services.close())
-        self._runner.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            # It also ends what handlers have left behind.
+            runner.run(self.services.close())
 
     def _stop(self, is_cancelled: bool) -> None:
         """Called from the lease's thread: the signal runs where the handler does."""
@@ -93,8 +97,7 @@ class Bridge:
         if handler is None or handler.done():
             return
         self._reason = reason
-        loop = self._runner.get_loop()
-        if asyncio.current_task(loop) is handler:
+        if asyncio.current_task(self._loop) is handler:
             # It computes: only an exception where it stands ends that.
             raise reason
-        loop.call_soon_threadsafe(handler.cancel)
+        self._loop.call_soon_threadsafe(handler.cancel)

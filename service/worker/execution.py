@@ -4,12 +4,15 @@ Each write is fenced; when one is refused another attempt has taken over, and th
 `service.tasks.ending` owns the end.
 """
 
+import asyncio
+import os
 import resource
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +37,8 @@ from service.worker.report import RunReport
 
 log = structlog.get_logger("pinnokio.worker")
 
+# The API sends arguments and message in one write, and a proxy before several shards may let the message overtake them.
+ARGUMENTS_LATE_S: Final = 1.0
 # A step that cannot be told is skipped after this long: the work goes on, and the next step says more.
 STEP_PATIENCE_S: Final = 10.0
 PAGE_MB: Final = resource.getpagesize() / (1024 * 1024)
@@ -107,6 +112,8 @@ async def _work(run: "Run", arguments: Arguments | None, bridge: Bridge) -> None
     """Cases of a failure in order: arguments gone; the handler's own word or a quota's; the soft limit; cancelled;
     anything unexpected."""
     if arguments is None:
+        arguments = await run.wait_for_arguments()
+    if arguments is None:
         await run.fail(LOST_ARGUMENTS, "LostArguments")
         return
     try:
@@ -179,6 +186,15 @@ class Run:
     @property
     def duration_s(self) -> float:
         return round(time.monotonic() - self._wall, 3)
+
+    async def wait_for_arguments(self) -> Arguments | None:
+        """None: they are gone."""
+        until = time.monotonic() + ARGUMENTS_LATE_S
+        while True:
+            found = await patiently(lambda: self._services.payloads.read(self.task_id, self.fence.run))
+            if found is not None or time.monotonic() > until:
+                return found
+            await asyncio.sleep(0.05)
 
     async def step_done(self, name: str, percent: int, data: dict[str, Any] | None = None) -> None:
         """Writes the step down and publishes it, in one round trip. Raises Superseded."""
@@ -277,5 +293,10 @@ class Run:
 
 
 def _resident_mb() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - pathlib costs more than the read
-        return round(int(statm.read().split()[1]) * PAGE_MB)
+    return round(int(os.pread(_open_statm(os.getpid()), 64, 0).split()[1]) * PAGE_MB)
+
+
+@lru_cache(maxsize=1)
+def _open_statm(_pid: int) -> int:
+    """Stays open, for opening it takes most of a reading's time; each process has one of its own."""
+    return os.open("/proc/self/statm", os.O_RDONLY)

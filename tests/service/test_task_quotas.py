@@ -9,6 +9,7 @@ from contract import keys
 from contract.flag import FlagDocument, encode
 from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import NewTask
+from service.store.batches import run_batches
 from service.store.client import Valkey
 from service.store.tasks import Fence, ended_fields
 from service.worker.chores.recovery import recover
@@ -118,9 +119,7 @@ async def test_a_late_release_of_an_earlier_start_changes_nothing(user: User) ->
     quotas = user.services.quotas
     assert await quotas.reserve(earlier, 1)
     assert await quotas.reserve(later, 1), "the same task counts once"
-    pipeline = user.valkey.pipeline(transaction=False)
-    quotas.add_confirm(pipeline, later)
-    await pipeline.execute()
+    await run_batches(user.lane, [*quotas.build_confirm(later)])
     await quotas.release(earlier)
     assert await open_tasks(user) == 1
     await quotas.release(later)

@@ -48,12 +48,12 @@ async def test_a_step_is_one_round_trip_and_an_end_two(valkey_server: RunningVal
         await services.close()
 
 
-async def test_a_start_is_four_round_trips_for_a_known_user(valkey_server: RunningValkey) -> None:
-    """Quota, claim, arguments, message; who the user is and what the limits are is known for a while."""
+async def test_a_start_is_three_round_trips_for_a_known_user(valkey_server: RunningValkey) -> None:
+    """Quota, claim, arguments with the message; who the user is and what the limits are is known for a while."""
     with running_proxy(valkey_server.port) as proxy:
         async with listening_user("u1", valkey_server, LISTENERS_REDIS_PORT=str(proxy.port)) as user:
             await user.services.unified.register(Registration("u1", "s1", "", datetime.now(UTC), "acme"))
             await user.start("test_wait", "first")
             before = proxy.round_trips
             await user.start("test_wait", "second")
-            assert proxy.round_trips - before <= 4
+            assert proxy.round_trips - before <= 3

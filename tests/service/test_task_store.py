@@ -146,9 +146,8 @@ async def test_a_mean_follows_the_durations(valkey: Valkey, tasks: TaskStore) ->
 async def test_arguments_are_of_one_run(valkey: Valkey) -> None:
     payloads = PayloadStore(valkey)
     for run in (1, 2):
-        pipeline = valkey.pipeline(transaction=False)
-        payloads.add_write(pipeline, "t1", run, {"run": run})
-        await pipeline.execute()
+        for command in payloads.build_write("t1", run, {"run": run}):
+            await valkey.execute_command(*command)
     # The first run's end must not take the second's arguments.
     await payloads.delete("t1", 1)
     pipeline = valkey.pipeline(transaction=False)
