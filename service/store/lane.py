@@ -36,7 +36,8 @@ Command = Sequence[str | bytes | int | float]
 
 # After an attempt to connect that failed, callers fail at once for this long instead of each trying again.
 PAUSE_S: Final = 0.1
-_NOTHING: Final = object()
+# The reader's word for an answer that has not come yet.
+NOTHING: Final = object()
 _ERRORS: Final[dict[str, type[RedisError]]] = {
     "CLUSTERDOWN": ClusterDownError,
     "CROSSSLOT": ClusterCrossSlotError,
@@ -78,7 +79,7 @@ class Lane:
         wire = self._wire
         if wire is None or wire.is_lost:
             wire = await self._connected()
-        answers = await wire.send([_by_digest(command) for command in commands])
+        answers = await wire.send([by_digest(command) for command in commands])
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if unknown:
             # Once a script and a server: from then on it is known by its digest.
@@ -141,13 +142,7 @@ class Lane:
         return wire
 
     async def _greet(self, wire: "_Wire") -> None:
-        """Logs in and picks the database, where the settings ask for it."""
-        greetings: list[Command] = []
-        if self._settings.password:
-            greetings.append(("AUTH", self._settings.password))
-        if self._settings.db:
-            greetings.append(("SELECT", self._settings.db))
-        for answer in await wire.send(greetings):
+        for answer in await wire.send(greetings_of(self._settings)):
             if isinstance(answer, RedisError):
                 await wire.close()
                 # A refused login is as good as no server: whoever sets the password right mends it.
@@ -162,14 +157,14 @@ class _Wire(asyncio.Protocol):
         self._loop = loop
         self._answer_timeout_s = answer_timeout_s
         self._transport: asyncio.Transport | None = None
-        self._reader = hiredis.Reader(replyError=_parse_error, notEnoughData=_NOTHING)
+        self._reader = hiredis.Reader(replyError=parse_error, notEnoughData=NOTHING)
         self._unsent: list[_Batch] = []
         self._waiting: deque[_Batch] = deque()
         self._watch: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
 
     def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
-        packed = b"".join([_pack(command) for command in commands])
+        packed = b"".join([pack(command) for command in commands])
         due = self._loop.time() + self._answer_timeout_s
         batch = _Batch(self._loop.create_future(), packed, len(commands), due)
         if self.is_lost:
@@ -195,7 +190,7 @@ class _Wire(asyncio.Protocol):
         is_demoted = False
         try:
             self._reader.feed(data)
-            while (answer := self._reader.gets()) is not _NOTHING:
+            while (answer := self._reader.gets()) is not NOTHING:
                 batch = self._waiting[0]
                 batch.answers.append(answer)
                 is_demoted = is_demoted or isinstance(answer, (ReadOnlyError, MasterDownError))
@@ -262,18 +257,30 @@ class _Batch:
         self.answers: list[Any] = []
 
 
-def _by_digest(command: Command) -> Command:
+def greetings_of(settings: ValkeySettings) -> list[Command]:
+    """What logs in and picks the database, where the settings ask for it."""
+    greetings: list[Command] = []
+    if settings.password:
+        greetings.append(("AUTH", settings.password))
+    if settings.db:
+        greetings.append(("SELECT", settings.db))
+    return greetings
+
+
+def by_digest(command: Command) -> Command:
     """`EVAL` with a script of ours as `EVALSHA`: forty bytes instead of two thousand, and none to be hashed there."""
     if command and command[0] == "EVAL" and isinstance(command[1], Script):
         return ("EVALSHA", command[1].digest, *command[2:])
     return command
 
 
-def _pack(command: Command) -> bytes:
+def pack(command: Command) -> bytes:
+    """A command as it goes over the wire."""
     # hiredis declares its argument as a tuple of one.
     packed: bytes = hiredis.pack_command(cast(Any, tuple(command)))
     return packed
 
 
-def _parse_error(text: str) -> RedisError:
+def parse_error(text: str) -> RedisError:
+    """redis-py's exception of an error answer."""
     return _ERRORS.get(text.partition(" ")[0], ResponseError)(text)

@@ -78,10 +78,13 @@ class Services:
     gateways: Gateways
 
     @classmethod
-    def open(cls, settings: Settings) -> "Services":
-        """Connects at the first command, in the event loop that runs it. Who opens them closes them."""
+    def open(cls, settings: Settings, lane: Lane | None = None) -> "Services":
+        """Connects at the first command, in the event loop that runs it. Who opens them closes them.
+
+        `lane`: the one to use, for a process that has its own kind.
+        """
         valkey = connect(settings.valkey, max_connections=CONNECTIONS)
-        return cls.over(settings, valkey, Lane(settings.valkey), Gateways.open(settings))
+        return cls.over(settings, valkey, lane or Lane(settings.valkey), Gateways.open(settings))
 
     @classmethod
     def over(

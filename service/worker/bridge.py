@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from service.settings import Settings
+from service.store.direct_lane import DirectLane
 from service.store.tasks import Fence
 from service.tasks.services import Services
 from service.worker.lease import LeaseKeeper
@@ -41,7 +42,7 @@ class Bridge:
         # No asyncio.Runner: it asks for the signal handlers of each run anew, for an interrupt that no child gets.
         self._loop = asyncio.new_event_loop()
         self._is_listening = False
-        self.services = Services.open(settings)
+        self.services = Services.open(settings, DirectLane(settings.valkey))
         self._lease = LeaseKeeper(settings)
         self._handler: asyncio.Task[Any] | None = None
         self._reason: Reason | None = None

@@ -19,7 +19,7 @@ from service.rpc.user_companies import UserCompanies
 from service.settings import Settings
 from service.store.client import Valkey, connect
 from service.store.flag import FlagSource
-from service.store.lane import Lane
+from service.store.lane import Command, Lane
 from service.tasks.declaring import load_task_types
 from service.tasks.services import Gateways, Services
 from tests.service.valkey_server import RunningValkey, settings_for
@@ -149,6 +149,11 @@ class User:
         await self.channel.aclose()  # type: ignore[no-untyped-call]
         await self.gateways.close()
         await self.lane.close()
+
+
+def build_refused_push(*_: Any, **__: Any) -> Command:
+    """In place of `TaskQueue.build_push`: Valkey takes all that belongs to a start, and refuses its message."""
+    return "EVAL", "return redis.error_reply('OOM no room for a message')", 0
 
 
 @asynccontextmanager

@@ -8,10 +8,9 @@ import pytest
 
 from contract import keys
 from contract.flag import FlagDocument, encode
-from service.domain.errors import DependencyUnavailable
 from service.store.client import Valkey
 from tests.service import task_types  # noqa: F401 - declares its types
-from tests.service.running_worker import User, listening_user
+from tests.service.running_worker import User, build_refused_push, listening_user
 from tests.service.valkey_server import RunningValkey
 
 HOUR_MS = 3_600_000
@@ -99,10 +98,7 @@ async def test_what_was_not_queued_or_was_cancelled_in_its_queue_does_not_count(
     await user.rpc.cancel_task("cancelled")
     assert await requests(user.valkey) == 0
 
-    async def refuse(*_: Any, **__: Any) -> None:
-        raise DependencyUnavailable("no broker")
-
-    monkeypatch.setattr(user.queue, "enqueue", refuse)
+    monkeypatch.setattr(user.queue, "build_push", build_refused_push)
     assert not (await user.start("test_request", "unqueued"))["success"]
     assert await requests(user.valkey) == 0
 

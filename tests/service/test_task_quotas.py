@@ -7,14 +7,13 @@ import pytest
 
 from contract import keys
 from contract.flag import FlagDocument, encode
-from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import NewTask
 from service.store.batches import run_batches
 from service.store.client import Valkey
 from service.store.tasks import Fence, ended_fields
 from service.worker.chores.recovery import recover
 from tests.service.application import Api
-from tests.service.running_worker import User, listening_user, running_worker
+from tests.service.running_worker import User, build_refused_push, listening_user, running_worker
 from tests.service.task_types import gate
 from tests.service.valkey_server import RunningValkey
 from tests.service.waiting import eventually
@@ -74,10 +73,7 @@ async def test_whose_limit_holds(
 
 
 async def test_what_was_not_queued_does_not_count(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: Any, **__: Any) -> None:
-        raise DependencyUnavailable("no broker")
-
-    monkeypatch.setattr(user.queue, "enqueue", refuse)
+    monkeypatch.setattr(user.queue, "build_push", build_refused_push)
     assert not (await user.start("slow", "unqueued"))["success"]
     assert await open_tasks(user) == 0
 

@@ -11,12 +11,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contract import keys
 from contract.flag import FlagDocument, encode
-from service.domain.errors import DependencyUnavailable, InvalidArguments
+from service.domain.errors import InvalidArguments
 from service.domain.tasks import NewTask
+from service.store.lane import Command
 from service.store.tasks import TaskStore
 from tests.service import task_types  # noqa: F401 - declares its types
 from tests.service.application import Api
-from tests.service.running_worker import User, listening_user
+from tests.service.running_worker import User, build_refused_push, listening_user
 from tests.service.valkey_server import RunningValkey
 from tests.service.waiting import eventually
 
@@ -159,11 +160,8 @@ async def test_a_running_task_stands_with_its_user_and_company(api_on: Api) -> N
 
 
 async def test_what_cannot_be_queued_is_undone(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: Any, **__: Any) -> None:
-        raise DependencyUnavailable("no broker")
-
     with monkeypatch.context() as patched:
-        patched.setattr(user.queue, "enqueue", refuse)
+        patched.setattr(user.queue, "build_push", build_refused_push)
         answer = await user.rpc.start_document_analysis("u1", DOCUMENT, "job1")
     assert (answer["success"], answer["job_id"]) == (False, "job1")
     assert await user.valkey.keys("*doc_analysis_job1") == []
@@ -211,17 +209,21 @@ async def test_a_start_that_breaks_off_while_another_has_the_id_leaves_that_one_
 async def test_a_start_whose_message_arrived_and_was_taken_up_takes_nothing_away(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enqueue = user.queue.enqueue
+    run = user.lane.run
 
-    async def enqueue_and_break(*words: Any, **fields: Any) -> None:
-        await enqueue(*words, **fields)
-        pipeline = user.valkey.pipeline(transaction=False)
-        user.tasks.add_begin(pipeline, fields["task_id"], fields["run"], 60, {}, holder="h1")
-        await pipeline.execute()
-        raise DependencyUnavailable("no answer")
+    async def run_and_break(*commands: Command) -> list[Any]:
+        answers = await run(*commands)
+        if commands[-1][0] == "LPUSH":
+            entry = await user.tasks.read("begun")
+            assert entry is not None
+            pipeline = user.valkey.pipeline(transaction=False)
+            user.tasks.add_begin(pipeline, "begun", entry.run, 60, {}, holder="h1")
+            await pipeline.execute()
+            raise RedisTimeoutError("no answer")
+        return answers
 
     with monkeypatch.context() as patched:
-        patched.setattr(user.queue, "enqueue", enqueue_and_break)
+        patched.setattr(user.lane, "run", run_and_break)
         await user.start("test_request", "begun")
     entry = await user.tasks.read("begun")
     assert entry is not None

@@ -1,6 +1,7 @@
 """The task registry: claims, fencing, times to live, results; each on a real Valkey in cluster mode."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,8 @@ async def test_arguments_are_of_one_run(valkey: Valkey) -> None:
     payloads = PayloadStore(valkey)
     for run in (1, 2):
         for command in payloads.build_write("t1", run, {"run": run}):
-            await valkey.execute_command(*command)
+            send: Any = valkey.execute_command
+            await send(*command)
     # The first run's end must not take the second's arguments.
     await payloads.delete("t1", 1)
     pipeline = valkey.pipeline(transaction=False)

@@ -63,10 +63,10 @@ async def test_a_certificate_that_cannot_be_verified_is_refused(locked_valkey: R
         async with listening_user("u1", locked_valkey) as user:
             verified = {"LISTENERS_REDIS_PORT": str(port), "LISTENERS_REDIS_TLS": "true"}
             settings = settings_for(locked_valkey.settings, **verified, UNIFIED_REGISTRY_ENABLED="true")
-            user.queue._lane = Lane(settings.valkey)
+            user.starter._lane = Lane(settings.valkey)
             answer = await user.rpc.start_document_analysis("u1", {"content": "Total: 12.00 EUR"}, "job1")
             assert answer["success"] is False
-            await user.queue._lane.close()
+            await user.starter._lane.close()
 
 
 @pytest.mark.parametrize(
