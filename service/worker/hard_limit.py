@@ -17,6 +17,7 @@ from service.store.recovery import Lost
 from service.store.tasks import Fence
 from service.tasks.ending import Ending, end_run, ending_of_killed, ending_of_lost
 from service.tasks.services import Services
+from service.worker.forking import no_fork_meanwhile
 
 log = structlog.get_logger("pinnokio.worker")
 
@@ -44,7 +45,9 @@ def _in_background(
 async def _end(settings: Settings, task_id: str, run: int, ending_of: Callable[[TaskEntry], Ending]) -> None:
     services = Services.open(settings)
     try:
-        entry = await services.tasks.read(task_id)
+        # The handshake comes with it, just when the child's successor is forked.
+        with no_fork_meanwhile():
+            entry = await services.tasks.read(task_id)
         if entry is None or entry.run != run or entry.status != PROCESSING:
             return
         with bound_contextvars(**log_fields(entry)):

@@ -17,6 +17,7 @@ from contract.flag import LOG_LEVELS, FlagDocument
 from service.logs import LogLevel
 from service.settings import Settings
 from service.store.flag_document import NewestFlag
+from service.worker.forking import no_fork_meanwhile
 from service.worker.plain_client import connect_plainly
 
 log = structlog.get_logger("pinnokio.worker")
@@ -71,7 +72,8 @@ class LevelFollower:
     def _read(self, valkey: redis.Redis) -> bytes | None:
         """None: there is none, or Valkey is away, which others say."""
         try:
-            raw: bytes | None = valkey.get(keys.FLAG)  # type: ignore[assignment]
+            with no_fork_meanwhile():
+                raw: bytes | None = valkey.get(keys.FLAG)  # type: ignore[assignment]
         except (redis.RedisError, OSError):
             return None
         return raw

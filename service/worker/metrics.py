@@ -21,6 +21,7 @@ from service.domain.conversation import LlmUse
 from service.domain.tasks import CANCELLED, FAILED
 from service.settings import Settings
 from service.tasks.declaring import TaskFailure
+from service.worker.forking import no_fork_meanwhile
 from service.worker.plain_client import connect_plainly
 from service.worker.report import RunReport
 
@@ -177,7 +178,7 @@ class QueueLengths(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = _gauge(names.CELERY_QUEUE_LENGTH)
         try:
-            with connect_plainly(self._settings) as valkey:
+            with no_fork_meanwhile(), connect_plainly(self._settings) as valkey:
                 for queue in self._settings.celery_queues:
                     family.add_metric([queue], self._read(valkey, queue))
         except (redis.RedisError, OSError) as fault:

@@ -20,6 +20,7 @@ from contract import keys
 from contract.queues import task_type_named
 from service.settings import Settings
 from service.tasks.services import worker_name
+from service.worker.forking import no_fork_meanwhile
 from service.worker.plain_client import connect_plainly
 
 log = structlog.get_logger("pinnokio.worker")
@@ -121,7 +122,7 @@ class Pulse:
                     # The edge of the thread: a pool that is just being closed must not end the signs of life.
                     log.exception("worker_pulse_failed")
                 self._stopped.wait(BEAT_S)
-            with contextlib.suppress(redis.RedisError, OSError):
+            with contextlib.suppress(redis.RedisError, OSError), no_fork_meanwhile():
                 for queue in self._settings.celery_queues:
                     valkey.hdel(keys.worker_heartbeats(queue), self._name)
 
@@ -134,7 +135,8 @@ class Pulse:
             touch(self._settings.heartbeat_file)
         try:
             load = self._load()
-            self._tell(valkey, load)
+            with no_fork_meanwhile():
+                self._tell(valkey, load)
         except (redis.RedisError, OSError) as fault:
             if self._is_heard:
                 log.warning("worker_heartbeat_not_written", error=repr(fault))
