@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -32,7 +33,7 @@ return ARGV[1]
 """
 # Ten looks: a service that is deleted, or an operator that is away, leaves it free after this.
 OWNED_S: Final = 300
-# A process renews its acknowledgement each half minute; one that is this old is of a process that died.
+# A process renews its acknowledgement each half minute; one that has not changed for this long is of one that died.
 ACK_LIVES_S: Final = 90.0
 ACK_SWEPT_S: Final = 3_600.0
 log = logging.getLogger(__name__)
@@ -41,8 +42,11 @@ log = logging.getLogger(__name__)
 class FlagPublisher:
     """Reads and writes flag documents."""
 
-    def __init__(self, api: KubernetesApi) -> None:
+    def __init__(self, api: KubernetesApi, clock: Callable[[], float] = time.monotonic) -> None:
         self._connections = ValkeyConnections(api)
+        self._clock = clock
+        # Each acknowledgement and when it was seen first as it is: two machines' clocks are never compared.
+        self._acks: dict[ServiceKey, dict[bytes, tuple[bytes, float]]] = {}
 
     async def claim(self, key: ServiceKey, endpoint: Endpoint) -> str:
         """Whose Valkey it is: `namespace/name` of a PinnokioService, this one where it is nobody else's. Raises
@@ -72,20 +76,24 @@ class FlagPublisher:
     async def read_acknowledgements(self, key: ServiceKey, endpoint: Endpoint) -> dict[str, int]:
         """Pod → the revision that its process serves by: a pod of the API runs one, the latest heard of is meant.
 
-        Those of processes that died long ago are removed. Raises ValkeyUnavailable.
+        Those that have not changed for long are of processes that died, and are removed. Raises ValkeyUnavailable.
         """
         raw = await self._connections.call(key, endpoint, "HGETALL", keys.FLAG_ACKS)
         entries = raw if isinstance(raw, list) else []
-        now, latest, swept = time.time(), dict[str, flag.FlagAck](), list[bytes]()
+        now, latest, swept = self._clock(), dict[str, flag.FlagAck](), list[bytes]()
+        known, self._acks[key] = self._acks.get(key, {}), {}
         for name, value in zip(entries[::2], entries[1::2], strict=False):
+            before, since_s = known.get(name, (value, now))
+            since_s = since_s if before == value else now
+            self._acks[key][name] = (value, since_s)
             try:
                 ack = msgspec.json.decode(value, type=flag.FlagAck)
             except msgspec.MsgspecError:
                 swept.append(name)
                 continue
-            if now - ack.seen_at > ACK_SWEPT_S:
+            if now - since_s > ACK_SWEPT_S:
                 swept.append(name)
-            elif now - ack.seen_at <= ACK_LIVES_S:
+            elif now - since_s <= ACK_LIVES_S:
                 latest[ack.pod] = max(ack, latest.get(ack.pod, ack), key=lambda each: each.seen_at)
         if swept:
             await self._connections.call(key, endpoint, "HDEL", keys.FLAG_ACKS, *swept)
@@ -103,6 +111,7 @@ class FlagPublisher:
             return None
 
     def forget(self, key: ServiceKey) -> None:
+        self._acks.pop(key, None)
         self._connections.forget(key)
 
     def close(self) -> None:
