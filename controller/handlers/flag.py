@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class FlagState:
     """`endpoint` None: there is no Valkey to ask yet. `document` None: none stands there; `known` tells whether
     that was seen or could not be. `acknowledgements`: pod → revision, None: not known. `owner`: the PinnokioService
-    that the Valkey serves already; None: this one, or not known."""
+    that the Valkey serves already, as seen last; None: this one, or not known."""
 
     endpoint: Endpoint | None = None
     known: bool = False
@@ -60,6 +60,7 @@ class FlagKeeper:
         self._publisher = publisher
         self._events = events
         self._published_s: dict[ServiceKey, float] = {}
+        self._owners: dict[ServiceKey, str] = {}
 
     async def read(
         self, key: ServiceKey, spec: PinnokioServiceSpec, secret: GeneratedSecret | None, observed: Observed
@@ -71,11 +72,13 @@ class FlagKeeper:
             owner = await self._publisher.claim(key, endpoint)
             if owner != str(key):
                 # What stands there is for others: neither is it ours to change, nor does it say anything about us.
+                self._owners[key] = owner
                 return FlagState(endpoint, owner=owner)
+            self._owners.pop(key, None)
             return FlagState(endpoint, known=True, document=await self._publisher.read(key, endpoint))
         except ValkeyUnavailable as error:
             log.info("flag not read: %s", error)
-            return FlagState(endpoint)
+            return FlagState(endpoint, owner=self._owners.get(key))
 
     async def publish(self, service: PinnokioService, target: Target, state: FlagState) -> FlagState:
         """What stands there then."""
@@ -116,6 +119,7 @@ class FlagKeeper:
 
     def forget(self, key: ServiceKey) -> None:
         self._published_s.pop(key, None)
+        self._owners.pop(key, None)
         self._publisher.forget(key)
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from controller.manifests.target import Target, flag_name, secret_name
 from controller.manifests.types import Manifest
 from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound
-from controller.model.kinds import CONFIG_MAP, NETWORK_POLICY, SECRET
+from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET
 from controller.model.observed import ObjectRef, Observed, Refusal
 from controller.model.rollout_status import RolloutStatus
 from controller.model.service import InvalidSpec, PinnokioService, ServiceKey, parse_service
@@ -126,10 +126,12 @@ class Reconciler:
         rollout = self.rollouts.enter(service, spec, known)
         audience = plan_audience(spec.unified_registry, rollout, known)
         document = plan_flag(service.key, spec, audience, [mounted, flag.document])
-        workers = self.scaler.follow(service, spec, flag.endpoint, observed)
+        is_guest = flag.owner is not None
+        workers = self.scaler.follow(service, spec, flag.endpoint, observed, is_guest=is_guest)
         jobs = plan_jobs(rollout.legacy)
         target = Target(service.key, service.uid, spec, generated, document, workers, self.place, jobs)
-        return target, flag, rollout
+        is_beating = observed.get(DEPLOYMENT, target.beat_name) is not None
+        return replace(target, beats=is_beating or not is_guest), flag, rollout
 
     async def _plan(self, service: PinnokioService, target: Target) -> ChildrenPlan:
         """Objects to be created are looked for once more: something of that name may be there without our label."""

@@ -107,13 +107,22 @@ class Scaler:
         self._watches: dict[ServiceKey, _Watch] = {}
 
     def follow(
-        self, service: PinnokioService, spec: PinnokioServiceSpec, endpoint: Endpoint | None, observed: Observed
+        self,
+        service: PinnokioService,
+        spec: PinnokioServiceSpec,
+        endpoint: Endpoint | None,
+        observed: Observed,
+        *,
+        is_guest: bool = False,
     ) -> Workers:
-        """What is to run for the queues now; from here on the service is looked at by itself."""
+        """What is to run for the queues now; from here on the service is looked at by itself. `is_guest`: its Valkey is
+        another's, whose tasks it must not take: no worker is started. Those that run stay: an owner whose operator was
+        away may find itself a guest, and goes on serving.
+        """
         by_name = {queue.name: queue for queue in spec.queues}
         deployed = _find_deployed(observed)
         context = _Context(
-            endpoint=endpoint,
+            endpoint=None if is_guest else endpoint,
             prefix=_prefix(spec),
             queues=by_name,
             former=tuple(sorted({*queues.QUEUES, *deployed, *_told(service)} - by_name.keys())),
@@ -140,7 +149,8 @@ class Scaler:
         served = watch.last_work_s.keys() - by_name.keys()
         watch.last_work_s = {name: watch.last_work_s[name] for name in served}
         kept = frozenset(name for name in served if deployed.get(name))
-        return Workers(dict(watch.current), kept, adopted=tuple(sorted(served - kept)))
+        replicas = {name: 0 if is_guest and not deployed.get(name) else each for name, each in watch.current.items()}
+        return Workers(replicas, kept, adopted=tuple(sorted(served - kept)))
 
     def views(self, key: ServiceKey) -> dict[str, QueueView]:
         """What the status is to tell of the queues."""

@@ -17,7 +17,7 @@ def build_workloads(target: Target) -> list[Manifest]:
     if spec.valkey.mode == "embedded":
         store = [valkey.build_valkey_service(target), valkey.build_valkey(target)]
     workers = [worker.build_worker(target, queue) for queue in (*spec.queues, *target.adopted_queues)]
-    beat = [worker.build_beat(target)] if spec.beat.enabled else []
+    beat = [worker.build_beat(target)] if target.has_beat else []
     pages: list[Manifest] = []
     if spec.flower.enabled:
         pages = [flower.build_flower_service(target), flower.build_flower(target)]

@@ -54,7 +54,7 @@ class RegistryJob:
 @dataclass(frozen=True, slots=True)
 class Target:
     """One PinnokioService to build for. `secret` None: nothing has to be generated. `operator_namespace`: where the
-    operator runs; None: outside the cluster."""
+    operator runs; None: outside the cluster. `beats`: whether beat may run; not beside another service's."""
 
     key: ServiceKey
     uid: str
@@ -64,6 +64,11 @@ class Target:
     workers: Workers = field(default_factory=Workers)
     operator_namespace: str | None = None
     jobs: tuple[RegistryJob, ...] = ()
+    beats: bool = True
+
+    @property
+    def has_beat(self) -> bool:
+        return self.spec.beat.enabled and self.beats
 
     @property
     def api_name(self) -> str:

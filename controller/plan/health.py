@@ -73,7 +73,7 @@ def plan_parts(target: Target, observed: Observed) -> tuple[Part, ...]:
         ref = ObjectRef(DEPLOYMENT, target.worker_name(name))
         seen = observed.objects.get(ref)
         parts.append(_part(name, WORKER, ref, seen.document["spec"].get("replicas", 1) if seen else 1, observed, 0))
-    if spec.beat.enabled:
+    if target.has_beat:
         parts.append(_part(BEAT, BEAT, ObjectRef(DEPLOYMENT, target.beat_name), 1, observed))
     if spec.flower.enabled:
         parts.append(_part(FLOWER, FLOWER, ObjectRef(DEPLOYMENT, target.flower_name), 1, observed))

@@ -87,11 +87,11 @@ def build_body(namespace: str, **spec: Any) -> JsonObject:
 class Bench:
     """One PinnokioService and the reconciler that looks after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, publisher: FlagPublisher | None = None) -> None:
         self.api = KeptApi()
         self.store = Store(lambda _: None)
         self.events = EventWriter(self.api, "test")
-        self.flags = FlagKeeper(FlagPublisher(self.api), self.events)
+        self.flags = FlagKeeper(publisher or FlagPublisher(self.api), self.events)
         self.rollouts = RolloutKeeper(FigureSampler(FigureReader(), lambda _: {}, lambda _: None), self.events)
         self.scaler = Scaler(QueueReader(ValkeyConnections(self.api)), self.store, lambda _: None, OperatorMetrics())
         self.reconciler = Reconciler(

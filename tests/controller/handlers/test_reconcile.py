@@ -1,15 +1,22 @@
 """What a reconcile tells and does where the cluster is not what it seems."""
 
+# ruff: noqa: ARG002 - the signatures are the publisher's
+
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from contract.flag import FlagDocument
+from controller.cluster.flag import FlagPublisher
+from controller.cluster.valkey import Endpoint
+from controller.model.errors import ValkeyUnavailable
 from controller.model.kinds import DEPLOYMENT
-from controller.model.status import FLAG_ROLLOUT, READY, Status
+from controller.model.service import ServiceKey
+from controller.model.status import DEGRADED, FLAG_ROLLOUT, READY, Status
 from tests.controller.builders import KEY
-from tests.controller.handlers.kept_api import Bench
+from tests.controller.handlers.kept_api import Bench, KeptApi
 
 
 @pytest.fixture
@@ -79,3 +86,50 @@ async def test_a_successor_of_the_same_name_is_looked_at_instead(bench: Bench) -
     assert await bench.reconciler.reconcile(KEY) == timedelta()
     await bench.settle()
     assert bench.api.kept[DEPLOYMENT, "demo-api"]["metadata"]["ownerReferences"][0]["uid"] == "another-uid"
+
+
+class SharedPublisher(FlagPublisher):
+    """A stand-in for a Valkey that is `owner`'s; None: it is away."""
+
+    def __init__(self) -> None:
+        super().__init__(KeptApi())
+        self.owner: str | None = "place/owner"
+
+    async def claim(self, key: ServiceKey, endpoint: Endpoint) -> str:
+        if self.owner is None:
+            raise ValkeyUnavailable("away")
+        return self.owner
+
+    async def read(self, key: ServiceKey, endpoint: Endpoint) -> FlagDocument | None:
+        return None
+
+    async def publish(self, key: ServiceKey, endpoint: Endpoint, document: FlagDocument) -> bool:
+        return True
+
+    async def read_acknowledgements(self, key: ServiceKey, endpoint: Endpoint) -> dict[str, int]:
+        return {}
+
+
+async def test_no_worker_takes_the_tasks_of_a_valkeys_owner() -> None:
+    valkey: dict[str, Any] = {"mode": "external", "external": {"host": "127.0.0.1", "port": 1}}
+    publisher = SharedPublisher()
+    bench = Bench(publisher)
+
+    def replicas() -> tuple[int, bool]:
+        worker = bench.api.kept[DEPLOYMENT, "demo-worker-default"]
+        return worker["spec"]["replicas"], (DEPLOYMENT, "demo-beat") in bench.api.kept
+
+    bench.write(valkey=valkey)
+    assert _word(await bench.settle(), DEGRADED) == ("True", "ValkeyInUse")
+    assert replicas() == (0, False)
+    publisher.owner = None
+    assert _word(await bench.settle(), DEGRADED) == ("True", "ValkeyInUse")
+    assert replicas() == (0, False)
+    publisher.owner = str(KEY)
+    assert _word(await bench.settle(), DEGRADED) == ("False", "AsExpected")
+    assert replicas() == (1, True)
+    publisher.owner = "place/owner"
+    bench.write(valkey=valkey, image="pinnokio:2")
+    assert _word(await bench.settle(), DEGRADED) == ("True", "ValkeyInUse")
+    assert replicas() == (1, True)
+    await bench.close()
