@@ -116,11 +116,11 @@ def test_watches_that_stall_are_noticed_within_a_minute(place: Namespace, proxie
     wait_for(lambda: far.get("deployment", beat), lambda seen: seen is not None, START_S)
     proxy.stall()
     far.kubectl("delete", "deployment", beat)
-    service["spec"]["logLevel"] = "DEBUG"
+    service["spec"]["version"] = "2.0.0"
     far.apply(service)
     wait_for(lambda: far.get("deployment", beat), lambda seen: seen is not None, SILENT_S)
     # kopf's watch had its last word from the status, some seconds later.
-    wait_for(lambda: _env(far, api).get("LOG_LEVEL"), lambda level: level == "DEBUG", START_S)
+    wait_for(lambda: _env(far, api).get("SERVICE_VERSION"), lambda version: version == "2.0.0", START_S)
     far.kubectl("delete", "psvc", far.service, "--wait=false")
 
 
