@@ -54,7 +54,7 @@ check: install ## Lint, types, direction of dependencies (quick)
 format: install ## Put the code into its format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: install ## Measure the service (PARTS="rpc sockets llm scaling"), and document analysis where FOLDER=… has a truth.json
+bench: install ## Measure the service (PARTS="rpc sockets llm metrics tasks scaling"), and document analysis where FOLDER=… has a truth.json
 	@$(BIN)/python -m benchmarks.service $(PARTS)
 	@$(if $(FOLDER),$(BIN)/python -m benchmarks.documents $(FOLDER))
 
