@@ -1,7 +1,8 @@
 """Celery as it comes, to measure our task framework against: `python -m benchmarks.bare_celery` runs its worker.
 
 One no-op task. What both sides share: late acknowledgement, one message a slot and none in advance, time limits, JSON,
-prefork, Celery's own log level. No result backend, no leases, no registry, no events: that is what ours costs beyond.
+prefork, Celery's own log level (WARNING). No result backend, no leases, no registry, no events: that is what ours
+costs beyond.
 """
 
 import os

@@ -51,6 +51,8 @@ ENVIRON: Final = {
     "WORKER_METRICS_PORT": "0",
     "WORKER_HEARTBEAT_FILE": "/tmp/pinnokio-bench-heartbeat",
     "CELERY_QUEUES": "default",
+    # As bare Celery's worker by itself: a line a task on both sides or on none.
+    "LOG_LEVEL": "WARNING",
 }
 
 
