@@ -8,6 +8,7 @@ import contextlib
 import select
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -31,12 +32,13 @@ class Notes:
     `make_connection`: one of redis-py, which is connected, read and closed here.
     """
 
-    def __init__(self, make_connection: Callable[[], Any]) -> None:
+    def __init__(self, make_connection: Callable[[], Any], left_over: list[bytes] | None = None) -> None:
         self._make_connection = make_connection
         self._connection: Any = None
         self._reader = _new_reader()
-        self._unsent: list[bytes] = []
-        self._unanswered = 0
+        # What broke with its connection is sent again: each may be made twice.
+        self._unsent: list[bytes] = left_over or []
+        self._unanswered: deque[bytes] = deque()
         # When something was last heard, or sent where nothing was to be heard.
         self._heard_at = 0.0
 
@@ -52,7 +54,7 @@ class Notes:
             if self._unsent:
                 self._send()
         except (RedisConnectionError, RedisTimeoutError):
-            self.drop()
+            self._hang_up()
             raise
 
     def settle(self, patience_s: float = SOCKET_TIMEOUT_S) -> None:
@@ -61,28 +63,35 @@ class Notes:
         self.flush()
         while self._unanswered:
             if time.monotonic() > until:
-                self.drop()
+                self._hang_up()
                 raise RedisTimeoutError(_SILENT)
             readable = select.poll()
             readable.register(self._connection._sock, select.POLLIN)
             readable.poll(_LOOK_EVERY_MS)
             self.flush()
 
-    def close(self) -> None:
-        """Lets what was added arrive, where Valkey answers at once."""
+    def close(self) -> list[bytes]:
+        """Lets what was added arrive, where Valkey answers at once; what did not, for the `left_over` of others."""
         # Whatever is wrong: who closes has no use for it.
         with contextlib.suppress(Exception):
             self.settle(_CLOSE_S)
-        self.drop()
+        self._hang_up()
+        left, self._unsent = self._unsent, []
+        return left
 
     def drop(self) -> None:
-        """Forgets what was added and what is unanswered; the next flush connects anew."""
+        """Forgets what was added and what is unanswered."""
+        self._hang_up()
+        self._unsent.clear()
+
+    def _hang_up(self) -> None:
+        """What is unanswered is unsent again; the next flush connects anew."""
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
         self._reader = _new_reader()
-        self._unsent.clear()
-        self._unanswered = 0
+        self._unsent[:0] = self._unanswered
+        self._unanswered.clear()
 
     def _send(self) -> None:
         if self._connection is None:
@@ -96,7 +105,7 @@ class Notes:
         except OSError as fault:
             # Also where its buffers are full: thousands of notes lie there that Valkey does not read.
             raise RedisConnectionError("Valkey takes no notes") from fault
-        self._unanswered += len(self._unsent)
+        self._unanswered += self._unsent
         self._unsent.clear()
 
     def _read(self) -> None:
@@ -114,7 +123,7 @@ class Notes:
         self._reader.feed(data)
         refusal: ResponseError | None = None
         while (answer := self._reader.gets()) is not _NOTHING:
-            self._unanswered -= 1
+            self._unanswered.popleft()
             if isinstance(answer, ResponseError):
                 refusal = answer
         if refusal is not None:

@@ -13,6 +13,9 @@ from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
 from service.worker.notes import Notes
 
+# Notes of channels that broke, for the next one: a message that nobody acknowledges keeps its queue from sleeping.
+_LEFT_OVER: list[bytes] = []
+
 
 class QoS(redis.QoS):
     """Which messages were handed out, in kombu's own format, written by the channel's notes.
@@ -67,10 +70,11 @@ class Channel(redis.Channel):
         # outlive it are acknowledged all the same.
         self._commands = kombus._create_client()
         pool = self._commands.connection_pool
-        self.notes = Notes(lambda: pool.connection_class(**pool.connection_kwargs))
+        left_over, _LEFT_OVER[:] = list(_LEFT_OVER), []
+        self.notes = Notes(lambda: pool.connection_class(**pool.connection_kwargs), left_over)
 
     def close(self) -> None:
-        self.notes.close()
+        _LEFT_OVER.extend(self.notes.close())
         try:
             super().close()
         except self.connection_errors:
