@@ -1,5 +1,6 @@
 """What a person does first when called: opens the status page, and asks the running pods to say more."""
 
+import re
 import time
 
 import httpx
@@ -18,11 +19,24 @@ def test_the_status_page_opens_by_port_forward(released: Release) -> None:
     with forwarded(released.cluster, released.namespace, released.name) as client:
         url = f"http://{client.address}/status"
         assert httpx.get(url).status_code == 401
-        page = httpx.get(url, auth=("anybody", client.token or ""))
-    assert page.status_code == 200
+        deadline = time.monotonic() + TOLD_S
+        # A pod that has just come is there after its first heartbeat.
+        while missing := _workers(released) - _shown(url, client.token or ""):
+            assert time.monotonic() < deadline, f"the page lacks {missing}"
+            time.sleep(0.5)
+
+
+def _workers(released: Release) -> set[str]:
     pods = released.kubectl("get", "pods", "-l", "app.kubernetes.io/component=worker", "-o", "name").split()
     assert pods
-    assert all(pod.removeprefix("pod/") in page.text for pod in pods)
+    return {pod.removeprefix("pod/") for pod in pods}
+
+
+def _shown(url: str, token: str) -> set[str]:
+    """The words of the page."""
+    page = httpx.get(url, auth=("anybody", token))
+    assert page.status_code == 200
+    return set(re.findall(r"[\w-]+", page.text))
 
 
 def test_every_pod_changes_its_level_without_a_restart(released: Release) -> None:

@@ -43,6 +43,7 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 env={
                     **os.environ,
+                    "PYTHONFAULTHANDLER": "1",
                     "LISTENERS_REDIS_HOST": "127.0.0.1",
                     "LISTENERS_REDIS_PORT": str(valkey.port),
                     "CELERY_CONCURRENCY": "1",
@@ -76,9 +77,17 @@ class Worker:
             self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(READY_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the worker does not end:\n{self._say_where_it_stands()}") from None
         finally:
             self.process.kill()
             self.process.wait()
+
+    def _say_where_it_stands(self) -> str:
+        """The stacks of all its threads, and its last words."""
+        self.process.send_signal(signal.SIGABRT)
+        self.process.wait(READY_S)
+        return self.log.read_text(errors="replace")[-8000:]
 
 
 @contextmanager
