@@ -212,8 +212,10 @@ def measure_document() -> None:
 def measure_memory() -> None:
     """Pages that several processes share count once (PSS), as they do for a pod's limit."""
     every = {**ENVIRON, "CELERY_QUEUES": "default,computation,llm,maintenance"}
+    # As the image sets it (Dockerfile).
+    image = {"MALLOC_ARENA_MAX": "2"}
     for name, environ in (("of one queue, computation", ENVIRON | {"CELERY_QUEUES": "computation"}), ("of all", every)):
-        with running("service", {**environ, "CONTAINER_TYPE": "worker"}) as parent:
+        with running("service", {**environ, **image, "CONTAINER_TYPE": "worker"}) as parent:
             until = time.monotonic() + 60
             while len(children_of(parent)) < 4 and time.monotonic() < until:
                 time.sleep(0.1)
