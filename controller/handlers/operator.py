@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 # How often the API server is asked for the custom resource's definition while it has none.
 DEFINITION_RETRY_S: Final = 3.0
 RESTART_S: Final = 2.0
+# How long the operator waits for its own tasks to end.
+END_S: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -112,7 +114,9 @@ class Operator:
         self._metrics.tell_nothing()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        _, left = await asyncio.wait(self._tasks, timeout=END_S)
+        for task in left:
+            log.error("does not end, left behind: %s", task)
         await self._scaler.close()
         await self._rollouts.close()
         self._flags.close()

@@ -1,6 +1,7 @@
 """The reconcile queue: each PinnokioService at most once at a time, many marks become one run, failures back off."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -73,10 +74,9 @@ class ReconcileQueue:
         full = len(self._running) >= self._parallel
         waiting = [due for key, due in self._due.items() if not full and key not in self._running]
         timeout = max(0.0, min(waiting) - asyncio.get_running_loop().time()) if waiting else None
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
 
     async def _run_one(self, key: ServiceKey) -> None:
         began, result = time.monotonic(), "failed"

@@ -141,7 +141,8 @@ class Limits:
         if _READ_AT in copy:
             return last
         try:
-            return await asyncio.wait_for(asyncio.shield(refreshing), FIRST_ANSWER_S) or {}
+            async with asyncio.timeout(FIRST_ANSWER_S):
+                return await asyncio.shield(refreshing) or {}
         except TimeoutError:
             return {}
 

@@ -18,6 +18,7 @@ from tests.cluster.model import Cluster, ClusterError
 T = TypeVar("T")
 # Every correction is promised within ten seconds.
 WITHIN_S = 10.0
+END_S = 20.0
 # Nothing is ever placed: no container starts, so nothing changes that the operator did not change.
 UNPLACEABLE = {"requests": {"cpu": "1000"}}
 
@@ -139,6 +140,7 @@ class Operator:
                 stderr=log,
                 env={
                     **os.environ,
+                    "PYTHONFAULTHANDLER": "1",
                     "KUBECONFIG": str(self.kubeconfig),
                     "WATCH_NAMESPACES": self.namespace,
                     "PROBE_PORT": str(self.probe_port),
@@ -150,9 +152,21 @@ class Operator:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process is None:
             return
-        self.process.send_signal(how)
-        self.process.wait(timeout=20)
-        self.process = None
+        process, self.process = self.process, None
+        process.send_signal(how)
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the operator does not end:\n{self._say_where_it_stands(process)}") from None
+        finally:
+            process.kill()
+            process.wait()
+
+    def _say_where_it_stands(self, process: subprocess.Popen[bytes]) -> str:
+        """The stacks of its threads, and its last words."""
+        process.send_signal(signal.SIGABRT)
+        process.wait(END_S)
+        return self.log.read_text(errors="replace")[-8000:]
 
     def state(self) -> str:
         """What its probe says that it does; empty: it does not answer."""

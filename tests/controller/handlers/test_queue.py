@@ -134,3 +134,22 @@ async def test_an_earlier_mark_stays() -> None:
         queue.mark(ONE, timedelta(hours=1))
         await _until(lambda: bool(runs))
     assert runs == [ONE]
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_it_ends_when_told_to_just_as_it_wakes(turns: int) -> None:
+    """However many turns of the event loop lie between: an end that is overheard would be waited for for ever."""
+
+    async def reconcile(_: ServiceKey) -> None:
+        await asyncio.Event().wait()
+
+    queue = ReconcileQueue(reconcile)
+    queue.mark(ONE, timedelta(hours=1))
+    running = asyncio.create_task(queue.run())
+    await asyncio.sleep(0.01)
+    queue.mark(TWO)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait((running,), timeout=2)
+    assert running.cancelled()
