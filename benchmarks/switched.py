@@ -1,7 +1,7 @@
 """The service with figures that are switched by signals while it runs: `python -m benchmarks.switched`.
 
-There is no such switch in the service. Off, prometheus_client's instruments do nothing, and a call is not counted;
-often, each instrument does its work TIMES times, so that what it costs stands out from a noisy machine.
+There is no such switch in the service. Off, its instruments do nothing; often, each does its work TIMES times, so that
+what it costs stands out from a noisy machine.
 """
 
 import signal
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from service import metrics
 from service.__main__ import main
+from service.tallies import CallTally, Tally
 
 COUNT: Final = signal.SIGUSR1
 COUNT_NOT: Final = signal.SIGUSR2
@@ -26,17 +26,16 @@ _INSTRUMENTS: Final[list[tuple[Any, str]]] = [
     (Gauge, "dec"),
     (Gauge, "set"),
     (Histogram, "observe"),
+    (Tally, "count"),
+    (CallTally, "count"),
 ]
 _REAL: Final[list[Work]] = [getattr(owner, name) for owner, name in _INSTRUMENTS]
-_COUNT_CALL: Final = metrics.count_call
 
 
-def switch(count_call: Work, instruments: list[Work]) -> Callable[..., None]:
+def switch(instruments: list[Work]) -> Callable[..., None]:
     """A handler of a signal, which puts these in place."""
-    module: Any = metrics
 
     def apply(*_: object) -> None:
-        module.count_call = count_call
         for (owner, name), work in zip(_INSTRUMENTS, instruments, strict=True):
             setattr(owner, name, work)
 
@@ -56,7 +55,7 @@ def do_nothing(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(COUNT, switch(_COUNT_CALL, _REAL))
-    signal.signal(COUNT_NOT, switch(do_nothing, [do_nothing] * len(_REAL)))
-    signal.signal(COUNT_OFTEN, switch(_COUNT_CALL, [do_often(real) for real in _REAL]))
+    signal.signal(COUNT, switch(_REAL))
+    signal.signal(COUNT_NOT, switch([do_nothing] * len(_REAL)))
+    signal.signal(COUNT_OFTEN, switch([do_often(real) for real in _REAL]))
     sys.exit(main([]))

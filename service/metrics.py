@@ -4,7 +4,6 @@ Labels are bounded: `method` is a known method or `unknown`, `code` an RPC code 
 unified registry was on when the call ran (`none`: the call asked for no user's flag), `revision` is the newest alone.
 """
 
-import functools
 import itertools
 from collections.abc import Iterable
 
@@ -12,14 +11,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from contract import metrics as names
 from service.domain.unified import QUOTAS
+from service.tallies import CallTally, Tally
 
-RPC_REQUESTS = Counter(*names.declare(names.RPC_REQUESTS))
-RPC_DURATION = Histogram(*names.declare(names.RPC_DURATION), buckets=names.RPC_DURATION_BOUNDS_S)
-REGISTRY_OPERATIONS = Counter(*names.declare(names.REGISTRY_OPERATIONS))
+RPC_CALLS = CallTally()
+REGISTRY_OPERATIONS = Tally(names.REGISTRY_OPERATIONS)
 REGISTRY_FALLBACKS = Counter(*names.declare(names.REGISTRY_FALLBACKS))
 REGISTRY_DUAL_WRITE_ERRORS = Counter(*names.declare(names.REGISTRY_DUAL_WRITE_ERRORS))
 FLAG_REVISION = Gauge(*names.declare(names.FLAG_REVISION))
-FLAG_DECISIONS = Counter(*names.declare(names.FLAG_DECISIONS))
+FLAG_DECISIONS = Tally(names.FLAG_DECISIONS)
 WS_CONNECTIONS = Gauge(*names.declare(names.WS_CONNECTIONS))
 EVENTS_DELIVERED = Counter(*names.declare(names.EVENTS_DELIVERED))
 EVENTS_DROPPED = Counter(*names.declare(names.EVENTS_DROPPED))
@@ -35,17 +34,6 @@ for _quota in QUOTAS:
     QUOTA_REFUSALS.labels(_quota)
 
 
-# Finding a series by its labels takes longer than counting: each is found once.
-_requests = functools.cache(RPC_REQUESTS.labels)
-_durations = functools.cache(RPC_DURATION.labels)
-
-
-def count_call(method: str, code: str, cohort: str, seconds: float) -> None:
-    """One call of /rpc, answered."""
-    _requests(method, code, cohort).inc()
-    _durations(method, cohort).observe(seconds)
-
-
 def begin_at_zero(methods: Iterable[str], operations: Iterable[str]) -> None:
     """Makes the series of failures before there are any.
 
@@ -53,18 +41,13 @@ def begin_at_zero(methods: Iterable[str], operations: Iterable[str]) -> None:
     failure of each.
     """
     for method, code, on in itertools.product(methods, names.FAILURE_CODES, (names.COHORT_ON, names.COHORT_OFF)):
-        _requests(method, code, on)
+        RPC_CALLS.begin(method, code, on)
     for operation in operations:
         REGISTRY_FALLBACKS.labels(operation)
 
 
-@functools.cache
-def registered(registry: str, operation: str) -> Counter:
-    """The counter of one registry's operation, found once."""
-    return REGISTRY_OPERATIONS.labels(registry, operation)
-
-
-def decisions(revision: int) -> tuple[Counter, Counter]:
-    """Those that said off, and on, by a revision; the series of others end, for each would stay for ever."""
+def begin_revision(revision: int) -> None:
+    """The series of another revision end, for each would stay for ever."""
     FLAG_DECISIONS.clear()
-    return FLAG_DECISIONS.labels(names.COHORT_OFF, revision), FLAG_DECISIONS.labels(names.COHORT_ON, revision)
+    for cohort in (names.COHORT_OFF, names.COHORT_ON):
+        FLAG_DECISIONS.begin(cohort, revision)

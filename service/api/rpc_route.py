@@ -179,7 +179,7 @@ class RpcRoute:
 
     def _measure(self, method: str, code: str, seconds: float) -> None:
         label = method if method in self._dispatcher.methods else UNKNOWN_METHOD
-        metrics.count_call(label, code, cohort.get() or NO_COHORT, seconds)
+        metrics.RPC_CALLS.count(label, code, cohort.get() or NO_COHORT, seconds)
         # Asking structlog whether it would write takes longer than all of this.
         if _plain_log.isEnabledFor(logging.DEBUG):
             log.debug("rpc_answered", method=label, code=code, duration_s=round(seconds, 6))

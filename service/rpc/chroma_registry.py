@@ -30,7 +30,7 @@ class ChromaRegistry:
         at = legacy_time(now)
         entry = LegacyCollection(user_id, collection_name, session_id, registered_at=at, last_heartbeat=at)
         await self._legacy.register_collection(entry)
-        metrics.REGISTRY_OPERATIONS.labels("legacy", "register_collection_user").inc()
+        metrics.REGISTRY_OPERATIONS.count("legacy", "register_collection_user")
         if await self._note("register_collection_user", user_id, collection_name, now):
             # Its documents count for this user's company, unless another's was first.
             await self._dual.write(
@@ -42,7 +42,7 @@ class ChromaRegistry:
         """Renews that note where it still is."""
         now = datetime.now(UTC)
         is_updated = await self._legacy.heartbeat_collection(user_id, collection_name, legacy_time(now))
-        metrics.REGISTRY_OPERATIONS.labels("legacy", "heartbeat_collection").inc()
+        metrics.REGISTRY_OPERATIONS.count("legacy", "heartbeat_collection")
         if is_updated:
             await self._note("heartbeat_collection", user_id, collection_name, now)
         return {"user_id": user_id, "collection_name": collection_name, "heartbeat_updated": is_updated}
@@ -50,7 +50,7 @@ class ChromaRegistry:
     async def unregister_collection_user(self, user_id: Id, collection_name: Id) -> dict[str, Any]:
         """Takes that note back."""
         is_removed = await self._legacy.unregister_collection(user_id, collection_name)
-        metrics.REGISTRY_OPERATIONS.labels("legacy", "unregister_collection_user").inc()
+        metrics.REGISTRY_OPERATIONS.count("legacy", "unregister_collection_user")
         if await self._dual.is_on(user_id):
             change = partial(self._unified.remove_collection, user_id, collection_name)
             adopting = partial(self._dual.adopting, user_id, change)

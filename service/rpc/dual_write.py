@@ -83,7 +83,7 @@ class DualWrite:
             error = str(fault) or type(fault).__name__
             log.error("unified_registry_fallback", operation=operation, user_id=user_id, sync=sync, error=error)
             return None
-        metrics.registered("unified", operation).inc()
+        metrics.REGISTRY_OPERATIONS.count("unified", operation)
         if self._flag.is_debug or operation in _ALWAYS_TOLD:
             log.info("registry_wrapper_written", operation=operation, user_id=user_id, sync=sync)
         return answer

@@ -46,7 +46,7 @@ class RegistryNamespace:
             company_id = await self._unified.register(registration)
         else:
             await self._legacy.register_user(user)
-            metrics.registered("legacy", "register_user").inc()
+            metrics.REGISTRY_OPERATIONS.count("legacy", "register_user")
             if is_on:
                 register = partial(self._unified.register, registration, is_indexed=True)
                 company_id = await self._dual.write("register_user", user_id, register)
@@ -60,7 +60,7 @@ class RegistryNamespace:
         user_ids = await read_users(self._lane, session_id, scan=self._scan)
         # Also where legacy entries are not written any more: one of before must not outlive its session.
         has_ended = bool(await self._legacy.unregister_session(session_id, user_ids))
-        metrics.REGISTRY_OPERATIONS.labels("legacy", "unregister_session").inc()
+        metrics.REGISTRY_OPERATIONS.count("legacy", "unregister_session")
         for user_id in user_ids:
             if await self._dual.is_on(user_id):
                 unregister = partial(self._unified.unregister, user_id, session_id)

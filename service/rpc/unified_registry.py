@@ -68,7 +68,7 @@ class UnifiedRegistryNamespace:
         registration = Registration(user_id, session_id, route, now, company_id, tuple(authorized_companies))
         await self._unified.register(registration)
         self._dual.companies.merge(user_id, authorized_companies)
-        metrics.REGISTRY_OPERATIONS.labels("unified", "register_user_session").inc()
+        metrics.REGISTRY_OPERATIONS.count("unified", "register_user_session")
         log.info("user_registered", user_id=user_id, company_id=company_id, session_id=session_id)
         return await self._unified.read_user(user_id)
 
@@ -78,14 +78,14 @@ class UnifiedRegistryNamespace:
         on = [user_id for user_id in user_ids if await self._dual.is_on(user_id)]
         await self._legacy.unregister_session(session_id, on)
         ended = [await self._unified.unregister(user_id, session_id) for user_id in user_ids]
-        metrics.REGISTRY_OPERATIONS.labels("unified", "unregister_user_session").inc()
+        metrics.REGISTRY_OPERATIONS.count("unified", "unregister_user_session")
         return any(ended)
 
     async def update_user_heartbeat(self, user_id: Id) -> bool:
         """Renews a user's entry; whether there is one."""
         is_renewed = await self._touch(user_id, partial(self._unified.heartbeat, user_id, datetime.now(UTC)))
         if is_renewed:
-            metrics.registered("unified", "update_user_heartbeat").inc()
+            metrics.REGISTRY_OPERATIONS.count("unified", "update_user_heartbeat")
         return is_renewed
 
     async def update_user_service(self, user_id: Id, service_name: str, service_data: dict[str, Any]) -> bool:

@@ -46,7 +46,7 @@ class FlagSource:
         self._settings = settings
         self._log_level = log_level
         self._newest = NewestFlag(FlagDocument(revision=0, enabled=settings.flag_enabled), settings.flag_file)
-        self._decisions = metrics.decisions(0)
+        metrics.begin_revision(self.revision)
         self._acknowledged: tuple[int, float] = (-1, 0.0)
         self._following: asyncio.Task[None] | None = None
 
@@ -75,9 +75,11 @@ class FlagSource:
 
     def is_on(self, user_id: str, company_id: str | None = None) -> bool:
         """Whether the unified registry is on for a user. `company_id`: the first authorised one, None where unknown."""
-        answer = rules.is_on(self.document, user_id, company_id)
-        cohort.set(COHORT_ON if answer else COHORT_OFF)
-        self._decisions[answer].inc()
+        document = self.document
+        answer = rules.is_on(document, user_id, company_id)
+        of_user = COHORT_ON if answer else COHORT_OFF
+        cohort.set(of_user)
+        metrics.FLAG_DECISIONS.count(of_user, document.revision)
         return answer
 
     async def start(self) -> None:
@@ -138,7 +140,7 @@ class FlagSource:
     def _changed(self, source: str) -> None:
         document = self.document
         metrics.FLAG_REVISION.set(document.revision)
-        self._decisions = metrics.decisions(document.revision)
+        metrics.begin_revision(document.revision)
         log.info("flag_changed", source=source, revision=document.revision, enabled=document.enabled)
         if self._log_level is not None:
             self._log_level.follow(document.log_level)
