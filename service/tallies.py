@@ -9,12 +9,13 @@ from collections import Counter as Counts
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
 from contract import metrics as names
+from service.families import build_counter
 
 
 class Tally(Collector):
@@ -37,11 +38,8 @@ class Tally(Collector):
         self._counts.clear()
 
     def collect(self) -> Iterator[Metric]:
-        name, meaning, labels = names.declare(self._name)
-        family = CounterMetricFamily(name, meaning, labels=labels)
-        for values, count in list(self._counts.items()):
-            family.add_metric([str(value) for value in values], count)
-        yield family
+        counts = list(self._counts.items())
+        yield build_counter(self._name, {tuple(map(str, labels)): count for labels, count in counts})
 
 
 class CallTally(Collector):
@@ -62,17 +60,14 @@ class CallTally(Collector):
         return self._records.setdefault((method, code, cohort), [0] * (len(names.RPC_DURATION_BOUNDS_S) + 2))
 
     def collect(self) -> Iterator[Metric]:
-        name, meaning, labels = names.declare(names.RPC_REQUESTS)
-        requests = CounterMetricFamily(name, meaning, labels=labels)
+        records = {labels: list(record) for labels, record in list(self._records.items())}
+        calls: dict[tuple[str, ...], float] = {labels: sum(record[:-1]) for labels, record in records.items()}
+        yield build_counter(names.RPC_REQUESTS, calls)
         lasted: dict[tuple[str, str], list[float]] = {}
-        for (method, code, cohort), record in list(self._records.items()):
-            *counts, total_s = record
-            calls = sum(counts)
-            requests.add_metric((method, code, cohort), calls)
-            if calls:
+        for (method, code, cohort), record in records.items():
+            if calls[method, code, cohort]:
                 known = lasted.get((method, cohort), [0] * len(record))
-                lasted[method, cohort] = [one + other for one, other in zip(known, (*counts, total_s), strict=True)]
-        yield requests
+                lasted[method, cohort] = [one + other for one, other in zip(known, record, strict=True)]
         name, meaning, labels = names.declare(names.RPC_DURATION)
         durations = HistogramMetricFamily(name, meaning, labels=labels)
         for of_call, (*counts, total_s) in lasted.items():

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from contract import metrics as names
 from service.domain.figures import OLD_S, DriftFigures, Figures, QuotaUse
 from service.domain.health import OK, Answer, choose_answers
+from service.families import build_counter, build_gauge
 from service.store.figures import Scrape, ValkeyFigures
 
 # Made here, at each scrape: no instrument of the process stands for them.
@@ -53,54 +53,44 @@ class SharedFigures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _dependencies({**choose_answers(self._scrape.health, self._now), "redis": self._valkey})
         yield from _valkey(self._scrape.valkey)
-        yield _gauge(names.TASKS_STUCK, {(): self._scrape.stuck})
-        yield _gauge(names.QUEUE_OLDEST, {(queue,): age for queue, age in self._scrape.oldest_s.items()})
-        yield _gauge(names.LISTENERS, {(kind,): count for kind, count in self._listeners.items()})
+        yield build_gauge(names.TASKS_STUCK, {(): self._scrape.stuck})
+        yield build_gauge(names.QUEUE_OLDEST, {(queue,): age for queue, age in self._scrape.oldest_s.items()})
+        yield build_gauge(names.LISTENERS, {(kind,): count for kind, count in self._listeners.items()})
         figures = self._scrape.figures
         age_s = None if figures is None else max(0.0, self._now - figures.counted_at)
-        yield _gauge(names.FIGURES_AGE, {(): age_s})
+        yield build_gauge(names.FIGURES_AGE, {(): age_s})
         if figures is not None and age_s is not None and age_s <= OLD_S:
             yield from _counted(figures)
 
 
 def _dependencies(answers: Mapping[str, Answer]) -> Iterator[Metric]:
-    yield _gauge(names.DEPENDENCY_UP, {(name,): answer.status == OK for name, answer in answers.items()})
+    yield build_gauge(names.DEPENDENCY_UP, {(name,): answer.status == OK for name, answer in answers.items()})
     latencies: dict[tuple[str, ...], float | None] = {
         (name,): None if answer.latency_ms is None else answer.latency_ms / 1000 for name, answer in answers.items()
     }
-    yield _gauge(names.DEPENDENCY_LATENCY, latencies)
+    yield build_gauge(names.DEPENDENCY_LATENCY, latencies)
 
 
 def _valkey(figures: ValkeyFigures) -> Iterator[Metric]:
-    yield _gauge(names.VALKEY_MEMORY_USED, {(): figures.memory_used_bytes})
-    yield _gauge(names.VALKEY_MEMORY_MAX, {(): figures.memory_max_bytes})
-    yield _gauge(names.VALKEY_CLIENTS, {(): figures.clients})
-    name, meaning, _ = names.declare(names.VALKEY_EVICTED)
-    yield CounterMetricFamily(name, meaning, value=figures.evicted)
+    yield build_gauge(names.VALKEY_MEMORY_USED, {(): figures.memory_used_bytes})
+    yield build_gauge(names.VALKEY_MEMORY_MAX, {(): figures.memory_max_bytes})
+    yield build_gauge(names.VALKEY_CLIENTS, {(): figures.clients})
+    yield build_counter(names.VALKEY_EVICTED, {(): figures.evicted})
 
 
 def _counted(figures: Figures) -> Iterator[Metric]:
-    yield _gauge(names.REGISTRY_USERS, {(registry,): count for registry, count in figures.users.items()})
-    yield _gauge(names.REGISTRY_SESSIONS, {(): figures.sessions})
-    yield _gauge(names.REGISTRY_ACTIVE_USERS, {(name,): count for name, count in figures.active_users.items()})
+    yield build_gauge(names.REGISTRY_USERS, {(registry,): count for registry, count in figures.users.items()})
+    yield build_gauge(names.REGISTRY_SESSIONS, {(): figures.sessions})
+    yield build_gauge(names.REGISTRY_ACTIVE_USERS, {(name,): count for name, count in figures.active_users.items()})
     yield from _drift(figures.drift)
     uses: dict[tuple[str, str], QuotaUse] = {
         (company, quota): use for quota, of_companies in figures.quotas.items() for company, use in of_companies.items()
     }
-    yield _gauge(names.QUOTA_USED, {labels: use.used for labels, use in uses.items()})
-    yield _gauge(names.QUOTA_LIMIT, {labels: use.limit for labels, use in uses.items()})
+    yield build_gauge(names.QUOTA_USED, {labels: use.used for labels, use in uses.items()})
+    yield build_gauge(names.QUOTA_LIMIT, {labels: use.limit for labels, use in uses.items()})
 
 
 def _drift(drift: DriftFigures) -> Iterator[Metric]:
-    yield _gauge(names.REGISTRY_COMPARED, {(): drift.compared})
-    yield _gauge(names.REGISTRY_DRIFTED, {(): drift.drifted})
-    yield _gauge(names.REGISTRY_DRIFTS, {(kind,): count for kind, count in drift.kinds.items()})
-
-
-def _gauge(name: str, samples: Mapping[tuple[str, ...], float | None]) -> GaugeMetricFamily:
-    name, meaning, labels = names.declare(name)
-    family = GaugeMetricFamily(name, meaning, labels=labels)
-    for values, sample in sorted(samples.items()):
-        if sample is not None:
-            family.add_metric(values, float(sample))
-    return family
+    yield build_gauge(names.REGISTRY_COMPARED, {(): drift.compared})
+    yield build_gauge(names.REGISTRY_DRIFTED, {(): drift.drifted})
+    yield build_gauge(names.REGISTRY_DRIFTS, {(kind,): count for kind, count in drift.kinds.items()})

@@ -6,6 +6,7 @@ that has been outdone brings. Which turns are sent again is `service.domain.conv
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -79,7 +80,8 @@ class ConversationStore:
             str(MAX_TURNS_BYTES),
             msgspec.json.encode(turn),
         )
-        return bool(await self._valkey.eval(_ADD, 1, key.name, *words, *_flat(_build_fields(key, turn))))
+        fields = chain.from_iterable(_build_fields(key, turn).items())
+        return bool(await self._valkey.eval(_ADD, 1, key.name, *words, *fields))
 
 
 def _turns(fields: Mapping[Any, Any]) -> dict[int, bytes]:
@@ -101,7 +103,3 @@ def _build_fields(key: ConversationKey, turn: Turn) -> Mapping[str, str]:
         "tokens_used": str(turn.tokens_used),
         "tokens_estimated": "1" if turn.is_estimate else "0",
     }
-
-
-def _flat(fields: Mapping[str, str]) -> list[str]:
-    return [word for pair in fields.items() for word in pair]

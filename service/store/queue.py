@@ -21,31 +21,6 @@ class TaskQueue:
         self._prefix = settings.celery_key_prefix
         self._lane = lane
 
-    async def enqueue(
-        self,
-        task_type: str,
-        queue: str,
-        *,
-        task_id: str,
-        run: int,
-        celery_task_id: str,
-        trace_id: str | None = None,
-    ) -> None:
-        """Raises DependencyUnavailable where the broker did not take the message, OutOfMemoryError where it is full.
-
-        After a timeout the message may still arrive: the caller gives its claim back, so that the worker finds the
-        run unknown and drops it.
-        """
-        push = self.build_push(
-            task_type, queue, task_id=task_id, run=run, celery_task_id=celery_task_id, trace_id=trace_id
-        )
-        try:
-            await self._lane.ask(*push)
-        except OutOfMemoryError:
-            raise
-        except VALKEY_FAULTS as fault:
-            raise DependencyUnavailable(DOES_NOT_ANSWER) from fault
-
     def build_push(
         self,
         task_type: str,
@@ -56,7 +31,20 @@ class TaskQueue:
         celery_task_id: str,
         trace_id: str | None = None,
     ) -> Command:
-        """What `enqueue` sends, for who sends it behind more."""
+        """The command that queues a run, for `send` or behind others in one round trip."""
         arguments = {"task_id": task_id, "run": run}
         message = build_message(celery_name(task_type), queue, celery_task_id, arguments, trace_id)
         return "LPUSH", f"{self._prefix}{queue}", message
+
+    async def send(self, push: Command) -> None:
+        """Raises DependencyUnavailable where the broker did not take the message, OutOfMemoryError where it is full.
+
+        After a timeout the message may still arrive: the caller gives its claim back, so that the worker finds the
+        run unknown and drops it.
+        """
+        try:
+            await self._lane.ask(*push)
+        except OutOfMemoryError:
+            raise
+        except VALKEY_FAULTS as fault:
+            raise DependencyUnavailable(DOES_NOT_ANSWER) from fault

@@ -16,9 +16,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from contract import keys
 from contract import metrics as names
 from service.domain.conversation import LlmUse
 from service.domain.tasks import CANCELLED, FAILED
+from service.families import build_gauge
 from service.settings import Settings
 from service.tasks.declaring import TaskFailure
 from service.worker.forking import no_fork_meanwhile
@@ -32,8 +34,6 @@ _BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.
 # From a free worker to a queue that nobody serves.
 _WAITING_BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _FIRST_TOKEN_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
-# kombu keeps a list a priority: the plain name, and these suffixes.
-_PRIORITIES: Final = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 
 # Names and queues of the tasks that run now.
 Running = Callable[[], list[tuple[str, str]]]
@@ -158,11 +158,8 @@ class RunningTasks(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         running = self._running()
-        active, by_type = _gauge(names.CELERY_WORKER_TASKS_ACTIVE), _gauge(names.TASKS_RUNNING)
-        active.add_metric([self._hostname], len(running))
-        for labels, number in sorted(Counts(running).items()):
-            by_type.add_metric(labels, number)
-        yield from (active, by_type)
+        yield build_gauge(names.CELERY_WORKER_TASKS_ACTIVE, {(self._hostname,): len(running)})
+        yield build_gauge(names.TASKS_RUNNING, Counts(running))
 
 
 class QueueLengths(Collector):
@@ -173,24 +170,19 @@ class QueueLengths(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Without this, registering would read Valkey."""
-        yield _gauge(names.CELERY_QUEUE_LENGTH)
+        yield build_gauge(names.CELERY_QUEUE_LENGTH, {})
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = _gauge(names.CELERY_QUEUE_LENGTH)
+        lengths: dict[tuple[str, ...], int] = {}
         try:
             with no_fork_meanwhile(), connect_plainly(self._settings) as valkey:
                 for queue in self._settings.celery_queues:
-                    family.add_metric([queue], self._read(valkey, queue))
+                    lengths[queue,] = self._read(valkey, queue)
         except (redis.RedisError, OSError) as fault:
             log.warning("queue_length_unknown", error=repr(fault))
-        yield family
+        yield build_gauge(names.CELERY_QUEUE_LENGTH, lengths)
 
     def _read(self, valkey: redis.Redis, queue: str) -> int:
-        key = f"{self._settings.celery_key_prefix}{queue}"
-        lengths: list[Any] = [valkey.llen(key + suffix) for suffix in _PRIORITIES]
+        prefix = self._settings.celery_key_prefix
+        lengths: list[Any] = [valkey.llen(prefix + name) for name in keys.backlog_lists(queue)]
         return sum(lengths)
-
-
-def _gauge(name: str) -> GaugeMetricFamily:
-    name, meaning, labels = names.declare(name)
-    return GaugeMetricFamily(name, meaning, labels=labels)

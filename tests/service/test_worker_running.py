@@ -119,13 +119,14 @@ async def test_a_message_that_comes_again_has_no_effect(user: User, worker: Work
     before = await user.valkey.xlen(keys.events("u1"))
 
     for run in (entry.run, entry.run - 1):
-        await user.queue.enqueue(
+        push = user.queue.build_push(
             "document_analysis",
             "computation",
             task_id="doc_analysis_again",
             run=run,
             celery_task_id=answer["celery_task_id"],
         )
+        await user.queue.send(push)
     await eventually(lambda: len(worker.logged("task_message_ignored", task_id="doc_analysis_again")) == 2)
     assert await user.tasks.read("doc_analysis_again") == entry
     assert await user.valkey.xlen(keys.events("u1")) == before
@@ -140,7 +141,8 @@ async def test_an_end_that_was_not_told_is_told_when_the_message_comes_again(use
     fence = Fence("untold", entry.run, entry.attempt)
     assert await user.tasks.finish(fence, ended_fields(COMPLETED, 100, "now"), {"waited": True})
     await user.valkey.set(gate("untold"), 1)
-    await user.queue.enqueue("test_wait", "default", task_id="untold", run=entry.run, celery_task_id="again")
+    push = user.queue.build_push("test_wait", "default", task_id="untold", run=entry.run, celery_task_id="again")
+    await user.queue.send(push)
 
     last = (await user.events_until_end("untold"))[-1]["payload"]
     assert (last["status"], last["progress"], last["data"]) == ("completed", 100, {"waited": True})

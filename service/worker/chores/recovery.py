@@ -124,7 +124,8 @@ class Recovery:
         await self._publish(entry)
 
     async def _publish(self, entry: TaskEntry) -> None:
-        await self._services.queue.enqueue(
+        queue = self._services.queue
+        push = queue.build_push(
             entry.task_type,
             await self._queue_of(entry),
             task_id=entry.task_id,
@@ -132,6 +133,7 @@ class Recovery:
             celery_task_id=entry.celery_task_id or "",
             trace_id=entry.trace_id,
         )
+        await queue.send(push)
 
     async def _queue_of(self, entry: TaskEntry) -> str:
         if self._routes is None:

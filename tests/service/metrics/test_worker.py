@@ -90,7 +90,10 @@ async def test_a_message_without_effect_is_a_redelivery(worker: Worker, user: Us
     answer = await user.start("test_echo", "twice", number=1)
     await user.events_until_end("twice")
     run = int(await user.valkey.hget(keys.task("twice"), "run") or 0)
-    await user.queue.enqueue("test_echo", "default", task_id="twice", run=run, celery_task_id=answer["celery_task_id"])
+    push = user.queue.build_push(
+        "test_echo", "default", task_id="twice", run=run, celery_task_id=answer["celery_task_id"]
+    )
+    await user.queue.send(push)
 
     async def count() -> float | None:
         samples = await scrape_worker(port)
