@@ -1,14 +1,15 @@
 """Measures /metrics, and what counting costs a call: `python -m benchmarks.service metrics`.
 
 A scrape with 10,000 users in 1,000 companies, every method called, the figures counted as maintenance does; the
-commands that Valkey got from it are named. Then /rpc with figures and without, in turns of one server that is switched
-between them (`benchmarks.switched`): two processes differ by more than figures cost. Each turn is a ratio, so that a
-noisy machine is noisy for both; where it is too noisy, what their work adds done many times tells what once costs.
+commands that Valkey got from it are named. Then /rpc with figures and without, in short turns of one server under one
+load that is switched between them (`benchmarks.switched`): two processes, and two minutes of a noisy machine, differ by
+more than figures cost. Each turn is a ratio to its neighbour; what their work adds done many times tells the same.
 """
 
 import asyncio
 import os
 import statistics
+import sys
 import time
 import uuid
 from datetime import UTC, datetime
@@ -32,8 +33,11 @@ from service.worker.chores.figures import count_figures
 USERS: Final = 10_000
 COMPANIES: Final = 1_000
 SCRAPES: Final = 50
-TURNS: Final = 40
 CALLS: Final = 1_000
+TURNS: Final = 200
+TURN_S: Final = 0.2
+SETTLE_S: Final = 0.02
+WARM_UP_S: Final = 2.0
 CONNECTIONS: Final = 64
 ON: Final = {"UNIFIED_REGISTRY_ENABLED": "true"}
 # Commands that go through keys: a scrape may send none of them.
@@ -97,31 +101,48 @@ async def call_every_method(http: httpx.AsyncClient) -> None:
 
 
 def measure_counting() -> None:
-    signals = {"without": COUNT_NOT, "with figures": COUNT, f"{TIMES} times": COUNT_OFTEN}
-    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in signals}
     with serving(["benchmarks.switched"], ON) as pid:
-        for turn in range(TURNS + 1):
-            for name in sorted(turns, reverse=bool(turn % 2)):
-                os.kill(pid, signals[name])
-                taken = asyncio.run(take_turn(pid))
-                # The first warms up.
-                if turn:
-                    turns[name].append(taken)
-    print(f"REGISTRY.register_user, {CONNECTIONS} connections, {TURNS} turns of {CALLS} calls")
-    for name, taken_by in turns.items():
-        speeds, cpus = zip(*taken_by, strict=True)
-        print(f"{name:14}{statistics.median(speeds):8.0f} calls/s{statistics.median(cpus):8.1f} us CPU a call")
+        turns = asyncio.run(take_turns(pid))
+    print(f"REGISTRY.register_user, {CONNECTIONS} connections, {TURNS} turns of {TURN_S} s each way")
+    for name, taken in turns.items():
+        per_s, cpu_us = (statistics.median(each) for each in zip(*taken, strict=True))
+        print(f"{name:14}{per_s:8.0f} calls/s{cpu_us:8.1f} us CPU a call")
     off, on, often = turns.values()
     cpu = statistics.median(one[1] / other[1] for one, other in zip(on, off, strict=True)) - 1
-    speed = 1 - statistics.median(one[0] / other[0] for one, other in zip(on, off, strict=True))
+    slower = [1 - one[0] / other[0] for one, other in zip(on, off, strict=True)]
+    low, _, high = statistics.quantiles(slower, n=4)
+    # That of a median: 1.25 times a mean's, whose spread the quartiles tell where some turns are disturbed.
+    error = 1.25 * (high - low) / 1.35 / len(slower) ** 0.5
+    print(
+        f"figures cost {statistics.median(slower):.1%} (± {error:.1%}) of throughput, {cpu:.1%} of CPU time, medians of"
+        " the turns (3 % at most)"
+    )
     work_us = statistics.median(one[1] - other[1] for one, other in zip(often, on, strict=True)) / (TIMES - 1)
     share = work_us / statistics.median(other[1] for other in off)
-    print(f"figures cost {cpu:.1%} of CPU time, {speed:.1%} of throughput, medians of the turns (3 % at most)")
     print(f"by what {TIMES - 1} times their work adds: {work_us:.1f} us of CPU time a call, {share:.1%}")
 
 
-async def take_turn(pid: int) -> tuple[float, float]:
-    """Calls a second, and the server's CPU time a call in microseconds."""
-    cpu_s = read_run_s(pid)
-    measured = await load(registering, CALLS, CONNECTIONS)
-    return measured.per_s, (read_run_s(pid) - cpu_s) / CALLS * 1e6
+async def take_turns(pid: int) -> dict[str, list[tuple[float, float]]]:
+    """Calls a second, and the server's CPU time a call in microseconds, of each turn of each way, under one load."""
+    signals = {"without": COUNT_NOT, "with figures": COUNT, f"{TIMES} times": COUNT_OFTEN}
+    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in signals}
+    called = 0
+
+    def call(number: int) -> dict[str, object]:
+        nonlocal called
+        called += 1
+        return registering(number)
+
+    under_load = asyncio.create_task(load(call, sys.maxsize, CONNECTIONS))
+    await asyncio.sleep(WARM_UP_S)
+    for turn in range(TURNS):
+        for name in sorted(turns, reverse=bool(turn % 2)):
+            os.kill(pid, signals[name])
+            await asyncio.sleep(SETTLE_S)
+            before, cpu_s, started = called, read_run_s(pid), time.perf_counter()
+            await asyncio.sleep(TURN_S)
+            calls, used_s, seconds = called - before, read_run_s(pid) - cpu_s, time.perf_counter() - started
+            turns[name].append((calls / seconds, used_s / calls * 1e6))
+    under_load.cancel()
+    await asyncio.gather(under_load, return_exceptions=True)
+    return turns
