@@ -1,26 +1,26 @@
 """Measures /metrics, and what counting costs a call: `python -m benchmarks.service metrics`.
 
 A scrape with 10,000 users in 1,000 companies, every method called, the figures counted as maintenance does; the
-commands that Valkey got from it are named. Then /rpc with figures and without, in short turns of one server under one
-load that is switched between them (`benchmarks.switched`): two processes, and two minutes of a noisy machine, differ by
-more than figures cost. Each turn is a ratio to its neighbour; what their work adds done many times tells the same.
+commands that Valkey got from it are named. Then /rpc with figures and without, in turns of one server that is switched
+between them (`benchmarks.switched`); what their work adds done many times tells the same.
 """
 
 import asyncio
 import os
 import statistics
-import sys
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import httpx
 import redis
 
-from benchmarks.rpc import load, registering
+from benchmarks.load import CONNECTIONS, load, registering
 from benchmarks.serving import API_PORT, VALKEY_PORT, read_run_s, serving
 from benchmarks.switched import COUNT, COUNT_NOT, COUNT_OFTEN, TIMES
+from benchmarks.turns import Ratio, print_turns, take_turns
 from contract import keys
 from service.domain.legacy import LegacyUser, legacy_time
 from service.domain.unified import Registration
@@ -34,11 +34,6 @@ USERS: Final = 10_000
 COMPANIES: Final = 1_000
 SCRAPES: Final = 50
 CALLS: Final = 1_000
-TURNS: Final = 200
-TURN_S: Final = 0.2
-SETTLE_S: Final = 0.02
-WARM_UP_S: Final = 2.0
-CONNECTIONS: Final = 64
 ON: Final = {"UNIFIED_REGISTRY_ENABLED": "true"}
 # Commands that go through keys: a scrape may send none of them.
 WALKS: Final = {"scan", "keys", "hscan", "zscan", "sscan", "hgetall", "smembers"}
@@ -102,47 +97,15 @@ async def call_every_method(http: httpx.AsyncClient) -> None:
 
 def measure_counting() -> None:
     with serving(["benchmarks.switched"], ON) as pid:
-        turns = asyncio.run(take_turns(pid))
-    print(f"REGISTRY.register_user, {CONNECTIONS} connections, {TURNS} turns of {TURN_S} s each way")
-    for name, taken in turns.items():
-        per_s, cpu_us = (statistics.median(each) for each in zip(*taken, strict=True))
-        print(f"{name:14}{per_s:8.0f} calls/s{cpu_us:8.1f} us CPU a call")
-    off, on, often = turns.values()
-    cpu = statistics.median(one[1] / other[1] for one, other in zip(on, off, strict=True)) - 1
-    slower = [1 - one[0] / other[0] for one, other in zip(on, off, strict=True)]
-    low, _, high = statistics.quantiles(slower, n=4)
-    # That of a median: 1.25 times a mean's, whose spread the quartiles tell where some turns are disturbed.
-    error = 1.25 * (high - low) / 1.35 / len(slower) ** 0.5
-    print(
-        f"figures cost {statistics.median(slower):.1%} (± {error:.1%}) of throughput, {cpu:.1%} of CPU time, medians of"
-        " the turns (3 % at most)"
-    )
-    work_us = statistics.median(one[1] - other[1] for one, other in zip(often, on, strict=True)) / (TIMES - 1)
-    share = work_us / statistics.median(other[1] for other in off)
+        signals = {"without": COUNT_NOT, "with figures": COUNT, f"{TIMES} times": COUNT_OFTEN}
+        ways = {name: partial(os.kill, pid, number) for name, number in signals.items()}
+        taken = asyncio.run(take_turns(pid, registering, ways))
+    off, on, often = taken.values()
+    speed = Ratio.of([turn.per_s for turn in on], [turn.per_s for turn in off])
+    cpu = Ratio.of([turn.cpu_us for turn in on], [turn.cpu_us for turn in off])
+    print_turns(taken)
+    print(f"figures cost {1 - speed.median:.1%} ± {speed.error:.1%} of throughput (3 % at most)", end=", ")
+    print(f"{cpu.median - 1:.1%} ± {cpu.error:.1%} of CPU time")
+    work_us = statistics.median(one.cpu_us - other.cpu_us for one, other in zip(often, on, strict=True)) / (TIMES - 1)
+    share = work_us / statistics.median(turn.cpu_us for turn in off)
     print(f"by what {TIMES - 1} times their work adds: {work_us:.1f} us of CPU time a call, {share:.1%}")
-
-
-async def take_turns(pid: int) -> dict[str, list[tuple[float, float]]]:
-    """Calls a second, and the server's CPU time a call in microseconds, of each turn of each way, under one load."""
-    signals = {"without": COUNT_NOT, "with figures": COUNT, f"{TIMES} times": COUNT_OFTEN}
-    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in signals}
-    called = 0
-
-    def call(number: int) -> dict[str, object]:
-        nonlocal called
-        called += 1
-        return registering(number)
-
-    under_load = asyncio.create_task(load(call, sys.maxsize, CONNECTIONS))
-    await asyncio.sleep(WARM_UP_S)
-    for turn in range(TURNS):
-        for name in sorted(turns, reverse=bool(turn % 2)):
-            os.kill(pid, signals[name])
-            await asyncio.sleep(SETTLE_S)
-            before, cpu_s, started = called, read_run_s(pid), time.perf_counter()
-            await asyncio.sleep(TURN_S)
-            calls, used_s, seconds = called - before, read_run_s(pid) - cpu_s, time.perf_counter() - started
-            turns[name].append((calls / seconds, used_s / calls * 1e6))
-    under_load.cancel()
-    await asyncio.gather(under_load, return_exceptions=True)
-    return turns

@@ -3,17 +3,15 @@
 Rows, in one run on one embedded Valkey: a bare Starlette route that makes the same two round trips with redis-py, then
 `REGISTRY.register_user` with the unified registry off and on. Printed: calls a second, p50 and p99, the server's own
 CPU time a call (the figure to trust where others use the machine too), and the ratio of throughput and of CPU time to
-the row before; and unregistering a session among 100 and among 100,000 users. Load and server are processes of their
-own, the server one as in production.
+the row before. Then the registry on and off in turns of one server, which a noisy machine disturbs less; and
+unregistering a session among 100 and among 100,000 users. Load and server are processes of their own, the server one
+as in production.
 """
 
 import asyncio
-import json
+import itertools
 import os
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import redis
@@ -23,26 +21,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from benchmarks.serving import API_PORT, VALKEY_PORT, read_cpu_s, serving
-from contract import keys
+from benchmarks.load import CONNECTIONS, Measured, load, registering, unregistering
+from benchmarks.serving import VALKEY_PORT, read_cpu_s, serving
+from benchmarks.turns import Ratio, print_turns, take_turns
+from contract import flag, keys
 from service.settings import Settings
 from service.store.client import connect
 
 CALLS = 20_000
-CONNECTIONS = 64
-
-
-@dataclass(frozen=True)
-class Measured:
-    """`per_s`: calls a second; times in ms."""
-
-    per_s: float
-    p50_ms: float
-    p99_ms: float
 
 
 def measure() -> None:
     measure_registering(CALLS, CONNECTIONS)
+    measure_flag()
     measure_unregistering()
 
 
@@ -63,6 +54,27 @@ def measure_registering(calls: int, connections: int) -> None:
         ratio = f"{measured.per_s / before[0].per_s:8.2f}{before[1] / cpu_us:8.2f}" if before else ""
         print(f"{name:34}{measured.per_s:10.0f}{measured.p50_ms:10.1f}{measured.p99_ms:10.1f}{cpu_us:8.0f}{ratio}")
         before = (measured, cpu_us)
+
+
+def measure_flag() -> None:
+    """The flag switched by its document, as the operator does it."""
+    revisions = itertools.count(1)
+    with redis.Redis(port=VALKEY_PORT) as valkey, serving(["service"], {}) as pid:
+
+        def publish(enabled: bool) -> None:
+            document = flag.encode(flag.FlagDocument(revision=next(revisions), enabled=enabled))
+            valkey.set(keys.FLAG, document)
+            valkey.publish(keys.FLAG_CHANNEL, document)
+
+        ways = {"flag on": partial(publish, True), "flag off": partial(publish, False)}
+        taken = asyncio.run(take_turns(pid, registering, ways))
+        valkey.delete(keys.FLAG)
+    on, off = taken["flag on"], taken["flag off"]
+    speed = Ratio.of([turn.per_s for turn in on], [turn.per_s for turn in off])
+    cpu = Ratio.of([turn.cpu_us for turn in off], [turn.cpu_us for turn in on])
+    print()
+    print_turns(taken)
+    print(f"on to off {speed.median:.2f} ± {speed.error:.2f}, by CPU {cpu.median:.2f} ± {cpu.error:.2f} (at least 0.7)")
 
 
 def measure_unregistering() -> None:
@@ -88,42 +100,6 @@ def fill(client: "redis.Redis", users: int) -> None:
         if number % 5_000 == 0:
             pipeline.execute()
     pipeline.execute()
-
-
-def registering(number: int) -> dict[str, object]:
-    return {"method": "REGISTRY.register_user", "args": [f"u{number % 5000}", f"s{number % 5000}"]}
-
-
-def unregistering(number: int) -> dict[str, object]:
-    return {"method": "REGISTRY.unregister_session", "args": [f"s{number}"]}
-
-
-async def load(call: Callable[[int], dict[str, object]], calls: int, connections: int) -> Measured:
-    """Sends `calls` calls over that many connections, each one after the other; every answer must be `ok`."""
-    numbers = iter(range(calls))
-    took_ms: list[float] = []
-    run = f"{time.time_ns()}"
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", API_PORT)
-        for number in numbers:
-            body = json.dumps({"api_version": "v1", "idempotency_key": f"{run}-{number}", **call(number)}).encode()
-            head = f"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-            started = time.perf_counter()
-            writer.write(head.encode() + body)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            text = await reader.readexactly(length)
-            took_ms.append((time.perf_counter() - started) * 1000)
-            assert b'"ok":true' in text, text
-        writer.close()
-        await writer.wait_closed()
-
-    started = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(connections)))
-    seconds = time.perf_counter() - started
-    points = statistics.quantiles(took_ms, n=100)
-    return Measured(calls / seconds, points[49], points[98])
 
 
 def serve_bare() -> None:
