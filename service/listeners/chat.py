@@ -18,7 +18,7 @@ from service.gateways.rtdb.client import RtdbClient, RtdbFault
 from service.gateways.rtdb.listener import RtdbListener
 from service.listeners.outbox import Outbox
 from service.store.chat_positions import ChatPositions
-from service.store.client import VALKEY_FAULTS
+from service.store.client import VALKEY_FAULTS, end_tasks
 
 log = structlog.get_logger("listeners")
 
@@ -55,7 +55,8 @@ class ChatListener:
     async def stop(self) -> None:
         self.cancel()
         if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
+            # It waits for the outbox to publish.
+            await end_tasks(self._task)
 
     async def _run(self) -> None:
         for mode in await self._modes():

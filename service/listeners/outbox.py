@@ -12,7 +12,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from service.domain.events import Event
-from service.store.client import VALKEY_FAULTS
+from service.store.client import VALKEY_FAULTS, end_tasks
 
 log = structlog.get_logger("listeners")
 
@@ -44,9 +44,7 @@ class Outbox:
         self._tasks = [asyncio.create_task(self._run(shard), name="listeners-outbox") for shard in self._shards]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
 
     def put(self, uid: str, build: Build, *, state: str | None = None) -> None:
         """Queues events. `state`: the name of the state that `build` tells; it waits in the queue once a user."""

@@ -65,6 +65,8 @@ class Recovery:
                 try:
                     await self._act(action, look.entry)
                 except DependencyUnavailable as fault:
+                    # The next round looks at it again.
+                    del until_ms[look.task_id]
                     log.error("task_not_recovered", error=repr(fault))
         await self._services.recovery.put_off(until_ms)
         await self._services.quotas.release(*(look.entry for look in forgotten if look.entry is not None))
