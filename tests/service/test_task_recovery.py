@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from contract import keys
+from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import NewTask
 from service.store.foreign_tasks import ForeignTasks, Report
 from service.store.recovery import renew_lease, take_from_dead_process
@@ -131,6 +132,22 @@ async def test_a_message_that_the_broker_lost_is_queued_again_and_others_are_not
         await look_now(user, own, "lost")
         assert await waiting(user, "nobodys") == 2
         await own.close()
+
+
+async def test_a_task_that_could_not_be_sent_again_is_looked_at_the_next_time(
+    user: User, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: object) -> None:
+        raise DependencyUnavailable("the task queue does not answer")
+
+    await user.start("elsewhere", "unsent")
+    (queued,) = await user.valkey.keys(f"{user.settings.celery_key_prefix}*")
+    await user.valkey.delete(queued)
+    with monkeypatch.context() as patched:
+        patched.setattr(services.queue, "send", refuse)
+        await look_now(user, services, "unsent")
+    await recover(services)
+    assert await user.valkey.llen(queued) == 1
 
 
 async def test_a_task_without_a_sign_of_life_for_its_limit_is_failed(user: User, services: Services) -> None:
