@@ -69,7 +69,7 @@ class RecoveryStore:
         return int(seconds * 1000 + microseconds // 1000)
 
     async def read_due(self, now_ms: int) -> AsyncIterator[list[Look]]:
-        """The tasks that are due, a batch at a time. The caller drops each or puts it off, or it is due again next time."""
+        """The tasks that are due, a batch at a time. What the caller neither drops nor puts off stays due."""
         due: Any = await self._valkey.zrangebyscore(keys.OPEN_TASKS, "-inf", now_ms, withscores=True)
         for start in range(0, len(due), BATCH):
             batch = [(member.decode(), score) for member, score in due[start : start + BATCH]]

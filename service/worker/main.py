@@ -15,6 +15,7 @@ from service.tasks.services import worker_name
 from service.worker.app import close_bridge, make_app, open_bridge, watch_in_parent
 from service.worker.log_level import LevelFollower
 from service.worker.metrics import WorkerMetrics
+from service.worker.pool import Pool
 from service.worker.pulse import BEAT_S, Load, Peak, Pulse, touch
 from service.worker.requests import read_running
 from service.worker.transport import use_own_transport
@@ -51,7 +52,7 @@ def _make_worker(app: Celery, settings: Settings) -> Any:
         queues=settings.celery_queues,
         concurrency=settings.celery_concurrency,
         loglevel=settings.log_level,
-        pool_cls="prefork",
+        pool_cls=Pool,
         # Workers need not know each other: each of these is a message a worker to every other, and a key in Valkey.
         without_mingle=True,
         without_gossip=True,

@@ -32,12 +32,12 @@ class Notes:
     `make_connection`: one of redis-py, which is connected, read and closed here.
     """
 
-    def __init__(self, make_connection: Callable[[], Any], left_over: list[bytes] | None = None) -> None:
+    def __init__(self, make_connection: Callable[[], Any]) -> None:
         self._make_connection = make_connection
         self._connection: Any = None
         self._reader = _new_reader()
         # What broke with its connection is sent again: each may be made twice.
-        self._unsent: list[bytes] = left_over or []
+        self._unsent: list[bytes] = []
         self._unanswered: deque[bytes] = deque()
         # When something was last heard, or sent where nothing was to be heard.
         self._heard_at = 0.0
@@ -71,13 +71,22 @@ class Notes:
             self.flush()
 
     def close(self) -> list[bytes]:
-        """Lets what was added arrive, where Valkey answers at once; what did not, for the `left_over` of others."""
+        """Lets what was added arrive, where Valkey answers at once; what did not, for another to take over."""
         # Whatever is wrong: who closes has no use for it.
         with contextlib.suppress(Exception):
             self.settle(_CLOSE_S)
+        return self.take_back()
+
+    def take_back(self) -> list[bytes]:
+        """What was added and has not surely arrived, for another to take over."""
         self._hang_up()
         left, self._unsent = self._unsent, []
         return left
+
+    def take_over(self, left: list[bytes]) -> None:
+        """Adds what another could not send, and empties its list."""
+        self._unsent += left
+        left.clear()
 
     def drop(self) -> None:
         """Forgets what was added and what is unanswered."""

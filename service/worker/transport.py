@@ -5,7 +5,7 @@ worker's messages pass through, and waits there each time until Valkey has answe
 """
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from celery.worker import state
@@ -13,6 +13,8 @@ from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
 from service.worker.notes import Notes
 
+# A channel that closes lets each message go back to its queue within this.
+RESTORE_S: Final = 1.0
 # Notes of channels that broke, for the next one: a message that nobody acknowledges keeps its queue from sleeping.
 _LEFT_OVER: list[bytes] = []
 
@@ -41,9 +43,13 @@ class QoS(redis.QoS):
         notes.add("HDEL", prefix + self.unacked_key, delivery_tag)
         notes.add("ZREM", prefix + self.unacked_index_key, delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
-        if self.channel.closed or state.should_stop is not None or state.should_terminate is not None:
-            # A task that outlived its connection, or its worker's event loop: no turn of it sends this.
+        is_stopping = state.should_stop is not None or state.should_terminate is not None
+        if is_stopping:
+            # A task that outlived its worker's event loop: no turn of it sends this.
             notes.flush()
+        elif self.channel.closed:
+            # One that outlived its connection: the next channel sends it.
+            _LEFT_OVER.extend(notes.take_back())
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if requeue:
@@ -70,16 +76,31 @@ class Channel(redis.Channel):
         # outlive it are acknowledged all the same.
         self._commands = kombus._create_client()
         pool = self._commands.connection_pool
-        left_over, _LEFT_OVER[:] = list(_LEFT_OVER), []
-        self.notes = Notes(lambda: pool.connection_class(**pool.connection_kwargs), left_over)
+        self.notes = Notes(lambda: pool.connection_class(**pool.connection_kwargs))
 
     def close(self) -> None:
-        _LEFT_OVER.extend(self.notes.close())
         try:
             super().close()
         except self.connection_errors:
             # It waited for a message on the connection that broke, and is half open still.
             super().close()
+        finally:
+            # Last: closing takes a message that has come already.
+            _LEFT_OVER.extend(self.notes.close())
+
+    def _restore(self, message: Any, leftmost: bool = False) -> None:
+        # As in `restore_by_tag`; a channel that closes does this for each message that nobody has taken up.
+        self.notes.settle(RESTORE_S)
+        kombus: Any = super()
+        kombus._restore(message, leftmost)
+
+    def _receive(self) -> bool:
+        # kombu waits for what its poll announced, without a limit and whatever it was.
+        connection = self.subclient.connection
+        if connection is not None and not connection.can_read(timeout=0):
+            return False
+        kombus: Any = super()
+        return bool(kombus._receive())
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
@@ -91,8 +112,14 @@ class Channel(redis.Channel):
     def _after_fork(self) -> None:
         kombus: Any = super()
         kombus._after_fork()
-        # The socket is the parent's.
+        # The sockets are the parent's. While a child has one open, the parent's poll goes on telling of it after the
+        # parent has closed it, under a number that is another's then. Not by `disconnect`: the poll is shared, too.
         self.notes.drop()
+        for name in ("client", "subclient"):
+            connection = getattr(self.__dict__.get(name), "connection", None)
+            sock = getattr(connection, "_sock", None)
+            if sock is not None:
+                sock.close()
 
 
 class Poller(redis.MultiChannelPoller):
@@ -102,6 +129,7 @@ class Poller(redis.MultiChannelPoller):
 
     def on_poll_start(self) -> None:
         for channel in self._channels:
+            channel.notes.take_over(_LEFT_OVER)
             channel.notes.flush()
         super().on_poll_start()
 

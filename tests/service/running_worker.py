@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,13 @@ from tests.service.valkey_server import RunningValkey, settings_for
 READY_S = 60.0
 EVENT_S = 30.0
 ROOT = Path(__file__).parents[2]
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has now; none: it is gone."""
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 class Worker:
@@ -84,7 +91,9 @@ class Worker:
             self.process.wait()
 
     def _say_where_it_stands(self) -> str:
-        """The stacks of all its threads, and its last words."""
+        """The stacks of all its threads, its children's first, for it may wait for them; and its last words."""
+        for child in children_of(self.process.pid):
+            os.kill(child, signal.SIGABRT)
         self.process.send_signal(signal.SIGABRT)
         self.process.wait(READY_S)
         return self.log.read_text(errors="replace")[-8000:]

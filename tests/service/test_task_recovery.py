@@ -141,13 +141,14 @@ async def test_a_task_that_could_not_be_sent_again_is_looked_at_the_next_time(
         raise DependencyUnavailable("the task queue does not answer")
 
     await user.start("elsewhere", "unsent")
-    (queued,) = await user.valkey.keys(f"{user.settings.celery_key_prefix}*")
-    await user.valkey.delete(queued)
+    entry = await user.tasks.read("unsent")
+    assert entry is not None
+    await user.valkey.delete(f"{user.settings.celery_key_prefix}{entry.queue}")
     with monkeypatch.context() as patched:
         patched.setattr(services.queue, "send", refuse)
         await look_now(user, services, "unsent")
     await recover(services)
-    assert await user.valkey.llen(queued) == 1
+    assert await waiting(user, entry.queue) == 1
 
 
 async def test_a_task_without_a_sign_of_life_for_its_limit_is_failed(user: User, services: Services) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from tests.service.running_worker import Worker
+from tests.service.running_worker import Worker, children_of
 
 LOOK_EVERY_S: Final = 0.02
 
@@ -33,12 +33,6 @@ def killing_above_mb(limit_mb: int, workers: Sequence[Worker]) -> Iterator[None]
     finally:
         is_over.set()
         thread.join()
-
-
-def children_of(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
 
 
 def resident_mb(pid: int) -> float:

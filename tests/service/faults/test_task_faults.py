@@ -15,9 +15,9 @@ import pytest
 from service.domain.tasks import COMPLETED, FAILED
 from tests.service.application import in_process
 from tests.service.faults.fleet import MINUTE_S, Crowd, recovering
-from tests.service.faults.memory import children_of, resident_mb
+from tests.service.faults.memory import resident_mb
 from tests.service.faults.proxy import Cut, running_proxy
-from tests.service.running_worker import running_worker
+from tests.service.running_worker import children_of, running_worker
 from tests.service.valkey_server import RunningValkey, settings_for
 from tests.service.waiting import eventually
 
