@@ -135,20 +135,21 @@ async def test_a_message_that_the_broker_lost_is_queued_again_and_others_are_not
 
 
 async def test_a_task_that_could_not_be_sent_again_is_looked_at_the_next_time(
-    user: User, services: Services, monkeypatch: pytest.MonkeyPatch
+    user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(_: object) -> None:
         raise DependencyUnavailable("the task queue does not answer")
 
-    await user.start("elsewhere", "unsent")
-    entry = await user.tasks.read("unsent")
-    assert entry is not None
-    await user.valkey.delete(f"{user.settings.celery_key_prefix}{entry.queue}")
-    with monkeypatch.context() as patched:
-        patched.setattr(services.queue, "send", refuse)
-        await look_now(user, services, "unsent")
-    await recover(services)
-    assert await waiting(user, entry.queue) == 1
+    async with listening_user("u1", _server_of(user), TASK_ROUTES="unserved=nobodys") as routed:
+        await routed.start("unserved", "unsent")
+        await user.valkey.delete(f"{user.settings.celery_key_prefix}nobodys")
+        own = Services.open(routed.settings)
+        with monkeypatch.context() as patched:
+            patched.setattr(own.queue, "send", refuse)
+            await look_now(user, own, "unsent")
+        await recover(own)
+        assert await waiting(user, "nobodys") == 1
+        await own.close()
 
 
 async def test_a_task_without_a_sign_of_life_for_its_limit_is_failed(user: User, services: Services) -> None:
