@@ -15,7 +15,7 @@ from service.domain.errors import DependencyUnavailable
 from service.domain.tasks import NewTask
 from service.store.foreign_tasks import ForeignTasks, Report
 from service.store.recovery import renew_lease, take_from_dead_process
-from service.store.tasks import LEASE_S, MAX_LOSSES, Fence, ended_fields
+from service.store.tasks import LEASE_S, MAX_LOSSES, Begun, Fence, ended_fields, parse_begun
 from service.tasks.services import Services
 from service.worker.chores.recovery import recover
 from tests.service.running_worker import User, Worker, listening_user, running_worker
@@ -192,6 +192,22 @@ async def test_only_a_worker_of_that_name_gives_back_what_its_process_died_at(us
         assert renew_lease(client, fence) == "lost"
 
 
+async def test_a_death_is_counted_once_however_often_it_is_found(user: User, services: Services) -> None:
+    """Whoever saw it is about to end the task, when the message comes again, or maintenance looks."""
+    await user.start("elsewhere", "dying")
+    fence = await _begin(user, "dying")
+    await user.valkey.hset(keys.task("dying"), "losses", str(MAX_LOSSES - 1))
+    with _server_of(user).client() as client:
+        assert take_from_dead_process(client, "dying", fence.run, "pod-1").outcome == "lost"
+    assert (await _take_up(user, "dying", fence.run)).outcome == "lost"
+    entry = await user.tasks.read("dying")
+    assert entry is not None
+    assert (await services.recovery.take_back(entry)).outcome == "lost"
+    entry = await user.tasks.read("dying")
+    assert entry is not None
+    assert entry.losses == MAX_LOSSES
+
+
 async def test_a_stopped_process_that_wakes_up_after_its_lease_is_fenced(user: User, services: Services) -> None:
     await user.start("elsewhere", "sleeper")
     fence = await _begin(user, "sleeper")
@@ -247,10 +263,15 @@ def test_a_lost_task_runs_again_within_a_minute() -> None:
 async def _begin(user: User, task_id: str) -> Fence:
     entry = await user.tasks.read(task_id)
     assert entry is not None
-    pipeline = user.valkey.pipeline(transaction=False)
-    user.tasks.add_begin(pipeline, task_id, entry.run, 60, {"worker_id": "pod-1:7"}, holder="h1")
-    await pipeline.execute()
+    await _take_up(user, task_id, entry.run)
     return Fence(task_id, entry.run, 1)
+
+
+async def _take_up(user: User, task_id: str, run: int) -> Begun:
+    pipeline = user.valkey.pipeline(transaction=False)
+    user.tasks.add_begin(pipeline, task_id, run, 60, {"worker_id": "pod-1:7"}, holder="h1")
+    (answer,) = await pipeline.execute()
+    return parse_begun(answer, task_id, run)
 
 
 async def _has_lease(user: User, task_id: str) -> bool:

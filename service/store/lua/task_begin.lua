@@ -22,8 +22,10 @@ if has[2] == 'processing' then
   if has[7] == '1' then
     return {'cancelled', attempt}
   end
-  -- The last attempt's worker went without a word.
-  if redis.call('HINCRBY', KEYS[1], 'losses', 1) >= tonumber(ARGV[5]) then
+  -- The last attempt's worker went without a word. Without a lease its death was counted, and it is being ended.
+  local is_counted = tonumber(has[4] or '0') == 0
+  local losses = is_counted and tonumber(has[6] or '0') or redis.call('HINCRBY', KEYS[1], 'losses', 1)
+  if losses >= tonumber(ARGV[5]) then
     return {'lost', attempt}
   end
 end

@@ -4,7 +4,7 @@
 -- Answers {word, attempt}: 'queued'; 'lost' (too many of its attempts went so) and 'cancelled', both still to be ended
 -- by the caller; 'none' (it is not so, or no longer, or somebody else runs it).
 local has = redis.call('HMGET', KEYS[1], 'run', 'attempt', 'status', 'lease_until', 'worker_id', 'cancel',
-  'celery_task_id')
+  'celery_task_id', 'losses')
 if has[1] ~= ARGV[1] or has[3] ~= 'processing' or has[7] == '' then
   return {'none', 0}
 end
@@ -21,8 +21,10 @@ if has[6] == '1' then
   redis.call('HSET', KEYS[1], 'lease_until', '0')
   return {'cancelled', attempt}
 end
-if redis.call('HINCRBY', KEYS[1], 'losses', 1) >= tonumber(ARGV[3]) then
-  -- Whoever ends it may die too: the next look finds it again.
+-- Whoever ends a lost run may die too: the next look finds it again, without a lease, and its death counted.
+local is_counted = tonumber(has[4] or '0') == 0
+local losses = is_counted and tonumber(has[8] or '0') or redis.call('HINCRBY', KEYS[1], 'losses', 1)
+if losses >= tonumber(ARGV[3]) then
   redis.call('HSET', KEYS[1], 'lease_until', '0')
   return {'lost', attempt}
 end
