@@ -79,10 +79,16 @@ class Applier:
         held = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": meta}
         await self.api.apply(held | {"spec": {"replicas": replicas}}, manager=REPLICAS_MANAGER)
 
-    async def remove(self, key: ServiceKey, seen: ObservedObject) -> None:
+    async def remove(self, key: ServiceKey, seen: ObservedObject) -> Refusal | None:
+        """None: done. Raises what a later try may mend."""
         self.settled.get(key, {}).pop(seen.ref, None)
         self.unscaled.get(key, {}).pop(seen.ref, None)
-        await self.api.delete(seen.ref.kind, key.namespace, seen.ref.name, seen.uid)
+        try:
+            await self.api.delete(seen.ref.kind, key.namespace, seen.ref.name, seen.uid)
+        except ApiRefused as error:
+            log.warning("removal of %s of %s was refused: %s", seen.ref, key, error)
+            return Refusal(seen.ref, error.reason, error.message)
+        return None
 
     async def price_pod(self, key: ServiceKey, pod: str, cost: int) -> None:
         """Says what removing a pod costs; one that is gone meanwhile costs nothing."""

@@ -26,6 +26,8 @@ WATCH_ENDS_S: Final = 40
 WATCH_SILENCE_S: Final = 50
 Observe = Callable[[str, str, int], None]
 _REFUSALS: Final = frozenset({400, 403, 405, 413, 415, 422})
+# An admission webhook that must be asked and cannot be. Its status, 500, says nothing about the API server itself.
+WEBHOOK_FAILED: Final = "WebhookFailed"
 
 
 class KubernetesApi:
@@ -202,6 +204,8 @@ def _translated(error: ApiException, what: str) -> OperatorError:
         return ApiExpired(message)
     if error.status in _REFUSALS:
         return ApiRefused(reason, message)
+    if error.status == 500 and "webhook" in message:
+        return ApiRefused(WEBHOOK_FAILED, message)
     return ApiUnavailable(f"{what}: {error.status} {message}")
 
 

@@ -6,7 +6,7 @@ It is the same for create, update, resume, drift and timer: it looks at what is 
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -22,7 +22,7 @@ from controller.manifests.all import build_configuration, build_workloads
 from controller.manifests.target import Target, flag_name, secret_name
 from controller.manifests.types import Manifest
 from controller.model.base import JsonObject
-from controller.model.errors import ApiNotFound
+from controller.model.errors import ApiNotFound, OperatorError
 from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, SECRET
 from controller.model.observed import ObjectRef, Observed, Refusal
 from controller.model.rollout_status import RolloutStatus
@@ -43,6 +43,31 @@ REFUSED_RETRY: Final = timedelta(seconds=15)
 # What pods wait for, and who may reach them: there before they are.
 FIRST: Final = (SECRET, CONFIG_MAP, NETWORK_POLICY)
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was not done, object by object, so that one keeps no other waiting: `refusals` are told and tried again in a
+    while, `failures` (no answer, an error inside) soon."""
+
+    refusals: list[Refusal] = field(default_factory=list)
+    failures: dict[ObjectRef, OperatorError] = field(default_factory=dict)
+
+    @property
+    def refs(self) -> set[ObjectRef]:
+        return {*(refusal.ref for refusal in self.refusals), *self.failures}
+
+    async def take(self, ref: ObjectRef, answer: Awaitable[Refusal | None]) -> None:
+        """Raises ApiNotFound: the PinnokioService itself may be gone."""
+        try:
+            refusal = await answer
+        except ApiNotFound:
+            raise
+        except OperatorError as error:
+            self.failures[ref] = error
+        else:
+            if refusal is not None:
+                self.refusals.append(refusal)
 
 
 @dataclass(slots=True)
@@ -90,21 +115,24 @@ class Reconciler:
             return await self._tell(service, None, found, FlagState())
         target, flag, rollout = await self._gather(service, service.spec)
         plan = await self._plan(service, target)
-        refusals: list[Refusal] = []
+        outcome = Outcome()
         if not service.paused:
-            refusals = await self._apply_group(service, _configuration_of(plan))
-            # Before the rest: a flag that is switched off waits for no Deployment.
+            await self._apply_group(service, _configuration_of(plan), outcome)
+            # Before the rest, whatever became of its ConfigMap: a flag that is switched off waits for no object.
             flag = await self.flags.publish(service, target, flag)
-            refusals += await self._apply_rest(service, plan, refusals)
+            await self._apply_rest(service, plan, outcome)
         flag = await self.flags.read_acknowledgements(key, flag)
         told = self._hold(target, flag) if service.paused else target
-        found = self._find(service, told, plan, refusals, flag)
+        found = self._find(service, told, plan, outcome, flag)
         found.flag_held = told.flag != target.flag
         restored = await self.flags.read_restoring(key, flag) if rollout.legacy.copying else ""
         found.rollout = self.rollouts.decide(
             service, told, rollout, flag.document, found.acknowledged, restored, self._observed(key)
         )
-        return await self._tell(service, told, found, flag)
+        again = await self._tell(service, told, found, flag)
+        if outcome.failures:
+            raise next(iter(outcome.failures.values()))
+        return again
 
     async def _gather(
         self, service: PinnokioService, spec: PinnokioServiceSpec
@@ -150,39 +178,40 @@ class Reconciler:
         observed = self._observed(service.key).joined(live)
         return plan_children(service.uid, manifests, observed, target.workers.kept)
 
-    async def _apply_rest(
-        self, service: PinnokioService, plan: ChildrenPlan, refused: Sequence[Refusal]
-    ) -> list[Refusal]:
-        """What follows configuration, at once; then what is left over goes. `refused`: of the configuration, for which
+    async def _apply_rest(self, service: PinnokioService, plan: ChildrenPlan, outcome: Outcome) -> None:
+        """What follows configuration, at once; then what is left over goes. `outcome`: of the configuration, for which
         pods wait."""
-        left = {*plan.taken, *plan.waiting, *(refusal.ref for refusal in refused)}
+        left = {*plan.taken, *plan.waiting, *outcome.refs}
         if any(ref.kind is SECRET for ref in left):
             # Generated values that were not stored are others the next time: pods would restart for ever.
-            return []
+            return
         configuration = _configuration_of(plan)
         rest = [change for change in plan.changes if change not in configuration]
         await self.scaler.prepare_removal(self.applier, service.key, plan, self._observed(service.key))
-        refusals = await self._apply_group(service, rest)
-        if not refused and not refusals:
-            await asyncio.gather(*(self.applier.remove(service.key, seen) for seen in plan.deletions))
-        await self._report(service, plan, {refusal.ref for refusal in (*refused, *refusals)})
-        return refusals
+        await self._apply_group(service, rest, outcome)
+        if not outcome.refs:
+            await asyncio.gather(
+                *(outcome.take(seen.ref, self.applier.remove(service.key, seen)) for seen in plan.deletions)
+            )
+        await self._report(service, plan, outcome.refs)
 
-    async def _apply_group(self, service: PinnokioService, changes: Sequence[Change]) -> list[Refusal]:
-        answers = await asyncio.gather(
+    async def _apply_group(self, service: PinnokioService, changes: Sequence[Change], outcome: Outcome) -> None:
+        await asyncio.gather(
             *(
-                self.applier.apply(
-                    service.key,
+                outcome.take(
                     each.ref,
-                    each.manifest,
-                    each.removal,
-                    is_scale=each.cause is Cause.SCALED,
-                    given_away=each.replicas,
+                    self.applier.apply(
+                        service.key,
+                        each.ref,
+                        each.manifest,
+                        each.removal,
+                        is_scale=each.cause is Cause.SCALED,
+                        given_away=each.replicas,
+                    ),
                 )
                 for each in changes
             )
         )
-        return [answer for answer in answers if answer is not None]
 
     def _hold(self, target: Target, flag: FlagState) -> Target:
         """With the flag that stands, by which pods serve as long as nothing is published."""
@@ -194,7 +223,7 @@ class Reconciler:
         service: PinnokioService,
         target: Target,
         plan: ChildrenPlan,
-        refusals: Sequence[Refusal],
+        outcome: Outcome,
         flag: FlagState,
     ) -> Finding:
         observed = self._observed(service.key)
@@ -202,7 +231,8 @@ class Reconciler:
         return Finding(
             parts=parts,
             problems=find_problems(parts, observed, datetime.now(UTC)),
-            refusals=refusals,
+            refusals=outcome.refusals,
+            failed={ref: str(error) for ref, error in outcome.failures.items()},
             taken=plan.taken,
             waiting=plan.waiting,
             paused=service.paused,
@@ -261,13 +291,13 @@ class Reconciler:
         if known is None or int(known["metadata"]["resourceVersion"]) <= int(meta["resourceVersion"]):
             self.services[key] = body
 
-    async def _report(self, service: PinnokioService, plan: ChildrenPlan, refused: set[ObjectRef]) -> None:
+    async def _report(self, service: PinnokioService, plan: ChildrenPlan, undone: set[ObjectRef]) -> None:
         """One Event for each kind of change."""
         for cause in Cause:
-            done = [str(each) for each in plan.changes if each.cause is cause and each.ref not in refused]
+            done = [str(each) for each in plan.changes if each.cause is cause and each.ref not in undone]
             if done:
                 await self.events.write(service, "Normal", cause.value, "Reconcile", ", ".join(done))
-        if plan.deletions and not refused:
+        if plan.deletions and not undone:
             gone = ", ".join(str(seen.ref) for seen in plan.deletions)
             await self.events.write(service, "Normal", "Removed", "Reconcile", gone)
 

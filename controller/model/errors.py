@@ -5,7 +5,8 @@ OperatorError
 ├── ApiConflict      someone else changed the object meanwhile: read and plan again
 ├── ApiNotFound      the object, or its PinnokioService, is not there (any more)
 ├── ApiExpired       the watch is too far behind: list again
-├── ApiRefused       the API server or an admission rule says no; its words are for the person who wrote the spec
+├── ApiRefused       the API server or an admission rule says no, or a webhook that must be asked is away; its words are
+│                    for the person who wrote the spec
 └── ValkeyUnavailable    the flag can be neither read nor published now: the mounted file serves meanwhile
 """
 

@@ -38,7 +38,7 @@ class Finding:
     `acknowledged` of `flag_pods` ready API pods serve by the flag's revision, None: not known. `rollout`: where the
     rollout of the flag stands, None: the spec cannot be read. `valkey_owner`: another PinnokioService that its Valkey
     serves already; None: none that is known of. `held`: what is not as the spec says and stays so while it is paused;
-    `flag_held`: whether the flag is among it.
+    `flag_held`: whether the flag is among it. `failed`: what could not be applied now and is tried again, with why.
     """
 
     invalid: InvalidSpec | None = None
@@ -56,6 +56,7 @@ class Finding:
     valkey_owner: str | None = None
     held: Sequence[ObjectRef] = ()
     flag_held: bool = False
+    failed: Mapping[ObjectRef, str] = field(default_factory=dict)
 
     @property
     def is_awaited(self) -> bool:
@@ -152,6 +153,9 @@ def _say_ready(found: Finding) -> _Said:
         return _Said("False", "NotAllReady", "Ready of wanted: " + ", ".join(missing) + ".")
     if found.refusals or found.taken or found.waiting or found.valkey_owner:
         return _Said("False", "NotApplied", "What runs is not all that the spec says.")
+    if found.failed:
+        said = "; ".join(f"{ref}: {why}" for ref, why in found.failed.items())
+        return _Said("False", "NotApplied", f"Tried again: {said}")
     if found.held:
         names = ", ".join(str(ref) for ref in found.held)
         return _Said("False", "NotApplied", f"Paused; not as the spec says: {names}.")

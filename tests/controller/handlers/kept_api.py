@@ -21,7 +21,7 @@ from controller.handlers.reconcile import Reconciler
 from controller.handlers.rollout import RolloutKeeper
 from controller.handlers.scaling import Scaler
 from controller.model.base import JsonObject
-from controller.model.errors import ApiNotFound
+from controller.model.errors import ApiNotFound, OperatorError
 from controller.model.kinds import EVENT, SERVICE_RESOURCE, Kind, kind_of
 from controller.model.observed import ObjectRef
 from controller.model.service import parse_service
@@ -33,12 +33,13 @@ Kept = dict[tuple[Kind, str], JsonObject]
 
 class KeptApi(KubernetesApi):
     """No watches: what is written is answered, as the operator learns it first. `meanwhile`: what happens before it
-    answers about the PinnokioService."""
+    answers about the PinnokioService. `faults`: objects that are answered by an error."""
 
     def __init__(self) -> None:
         self.kept: Kept = {}
         self.events: list[JsonObject] = []
         self.meanwhile: Callable[[], None] = lambda: None
+        self.faults: dict[tuple[Kind, str], OperatorError] = {}
         self._version = 0
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:  # noqa: ARG002 - there is one
@@ -48,6 +49,7 @@ class KeptApi(KubernetesApi):
 
     async def apply(self, document: JsonObject, manager: str = FIELD_MANAGER) -> JsonObject:  # noqa: ARG002
         kind, meta = kind_of(document["apiVersion"], document["kind"]), document["metadata"]
+        self._fail(kind, meta["name"])
         replicas = document.get("spec", {}).get("replicas", 1)
         return self.put(
             kind, document | {"status": running(replicas) | {"observedGeneration": 1}}, f"uid-{meta['name']}"
@@ -66,7 +68,12 @@ class KeptApi(KubernetesApi):
         return document
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:  # noqa: ARG002
+        self._fail(kind, name)
         self.kept.pop((kind, name), None)
+
+    def _fail(self, kind: Kind, name: str) -> None:
+        if (kind, name) in self.faults:
+            raise self.faults[kind, name]
 
     def put(self, kind: Kind, document: JsonObject, uid: str) -> JsonObject:
         self._version += 1
@@ -127,6 +134,10 @@ class Bench:
             wait = await self.reconciler.reconcile(KEY)
             if wait != timedelta():
                 break
+        return self.status()
+
+    def status(self) -> Status:
+        """What was told last."""
         status = parse_service(self.api.kept[SERVICE_RESOURCE, KEY.name]).status
         assert status is not None
         return status

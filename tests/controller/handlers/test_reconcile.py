@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002 - the signatures are the publisher's
 
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 from contract.flag import FlagDocument
 from controller.cluster.flag import FlagPublisher
 from controller.cluster.valkey import Endpoint
-from controller.model.errors import ValkeyUnavailable
-from controller.model.kinds import DEPLOYMENT
+from controller.model.errors import ApiRefused, ApiUnavailable, OperatorError, ValkeyUnavailable
+from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE
 from controller.model.service import ServiceKey
 from controller.model.status import DEGRADED, FLAG_ROLLOUT, READY, Status
 from tests.controller.builders import KEY
@@ -89,11 +90,12 @@ async def test_a_successor_of_the_same_name_is_looked_at_instead(bench: Bench) -
 
 
 class SharedPublisher(FlagPublisher):
-    """A stand-in for a Valkey that is `owner`'s; None: it is away."""
+    """A stand-in for a Valkey that is `owner`'s; None: it is away. `published`: what stands there."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "place/owner") -> None:
         super().__init__(KeptApi())
-        self.owner: str | None = "place/owner"
+        self.owner: str | None = owner
+        self.published: FlagDocument | None = None
 
     async def claim(self, key: ServiceKey, endpoint: Endpoint) -> str:
         if self.owner is None:
@@ -101,17 +103,64 @@ class SharedPublisher(FlagPublisher):
         return self.owner
 
     async def read(self, key: ServiceKey, endpoint: Endpoint) -> FlagDocument | None:
-        return None
+        return self.published
 
     async def publish(self, key: ServiceKey, endpoint: Endpoint, document: FlagDocument) -> bool:
+        self.published = document
         return True
 
     async def read_acknowledgements(self, key: ServiceKey, endpoint: Endpoint) -> dict[str, int]:
         return {}
 
 
+EXTERNAL: dict[str, Any] = {"mode": "external", "external": {"host": "127.0.0.1", "port": 1}}
+ON, OFF = {"enabled": True}, {"enabled": False}
+REFUSED = ApiRefused("WebhookFailed", 'failed calling webhook "images.example.com"')
+BROKEN = ApiUnavailable("patch: 500 etcdserver: request is too large")
+
+
+@pytest.mark.parametrize(
+    ("fault", "degraded"), [(REFUSED, ("True", "WebhookFailed")), (BROKEN, ("False", "AsExpected"))], ids=str
+)
+async def test_an_object_that_cannot_be_applied_keeps_no_other_waiting(
+    fault: OperatorError, degraded: tuple[str, str]
+) -> None:
+    """Not the other objects, nor the flag, nor the status."""
+    publisher = SharedPublisher(str(KEY))
+    bench = Bench(publisher)
+    bench.write(valkey=EXTERNAL, unifiedRegistry=ON)
+    await bench.settle()
+    bench.api.faults = dict.fromkeys([(CONFIG_MAP, "demo-flag"), (DEPLOYMENT, "demo-api")], fault)
+    bench.write(image="pinnokio:2", valkey=EXTERNAL, unifiedRegistry=OFF)
+    with contextlib.nullcontext() if isinstance(fault, ApiRefused) else pytest.raises(type(fault)):
+        await bench.reconciler.reconcile(KEY)
+    assert publisher.published is not None
+    assert not publisher.published.enabled
+    images = {
+        name: bench.api.kept[DEPLOYMENT, name]["spec"]["template"]["spec"]["containers"][0]["image"]
+        for name in ("demo-api", "demo-worker-default")
+    }
+    assert images == {"demo-api": "pinnokio:1", "demo-worker-default": "pinnokio:2"}
+    told = bench.status()
+    assert (_word(told, READY), _word(told, DEGRADED)) == (("False", "NotApplied"), degraded)
+    message = str(told.condition(READY if fault is BROKEN else DEGRADED))
+    assert "ConfigMap demo-flag" in message
+    assert str(fault).removeprefix("WebhookFailed: ") in message
+    bench.api.faults = {}
+    assert _word(await bench.settle(), READY) == ("True", "AllReady")
+    await bench.close()
+
+
+async def test_a_removal_that_is_refused_is_told(bench: Bench) -> None:
+    bench.write(flower={"enabled": True})
+    await bench.settle()
+    bench.api.faults = {(DEPLOYMENT, "demo-flower"): REFUSED}
+    bench.write()
+    assert _word(await bench.settle(), DEGRADED) == ("True", "WebhookFailed")
+    assert (SERVICE, "demo-flower") not in bench.api.kept
+
+
 async def test_no_worker_takes_the_tasks_of_a_valkeys_owner() -> None:
-    valkey: dict[str, Any] = {"mode": "external", "external": {"host": "127.0.0.1", "port": 1}}
     publisher = SharedPublisher()
     bench = Bench(publisher)
 
@@ -119,7 +168,7 @@ async def test_no_worker_takes_the_tasks_of_a_valkeys_owner() -> None:
         worker = bench.api.kept[DEPLOYMENT, "demo-worker-default"]
         return worker["spec"]["replicas"], (DEPLOYMENT, "demo-beat") in bench.api.kept
 
-    bench.write(valkey=valkey)
+    bench.write(valkey=EXTERNAL)
     assert _word(await bench.settle(), DEGRADED) == ("True", "ValkeyInUse")
     assert replicas() == (0, False)
     publisher.owner = None
@@ -129,7 +178,7 @@ async def test_no_worker_takes_the_tasks_of_a_valkeys_owner() -> None:
     assert _word(await bench.settle(), DEGRADED) == ("False", "AsExpected")
     assert replicas() == (1, True)
     publisher.owner = "place/owner"
-    bench.write(valkey=valkey, image="pinnokio:2")
+    bench.write(valkey=EXTERNAL, image="pinnokio:2")
     assert _word(await bench.settle(), DEGRADED) == ("True", "ValkeyInUse")
     assert replicas() == (1, True)
     await bench.close()
