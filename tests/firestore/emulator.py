@@ -20,6 +20,7 @@ from tests.missing import end_test_without
 from tests.service.valkey_server import free_port
 
 START_S = 60.0
+ANSWER_S = 10.0
 MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 JAR = Path("platform") / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
 SDK_FOLDERS = (
@@ -66,14 +67,19 @@ class FirestoreEmulator:
         self._folder = tempfile.TemporaryDirectory(prefix="firestore-emulator-")
 
     @property
+    def _log(self) -> Path:
+        return Path(self._folder.name) / "log"
+
+    @property
     def host(self) -> str:
         return f"{self.address}:{self.port}"
 
     def start(self) -> None:
         jar = find_jar()
         assert jar is not None
-        command = ["java", "-Duser.language=en", "-Xmx512m", "-cp", str(jar), MAIN_CLASS, "start"]
-        with (Path(self._folder.name) / "log").open("ab") as log:
+        # Without figures for jps: they are a mapped file, and a disk that is slow to write stops every thread.
+        command = ["java", "-Duser.language=en", "-XX:-UsePerfData", "-Xmx512m", "-cp", str(jar), MAIN_CLASS, "start"]
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, f"--host={self.address}", f"--port={self.port}"],
                 stdout=log,
@@ -82,9 +88,15 @@ class FirestoreEmulator:
             )
         deadline = time.monotonic() + START_S
         while not self._answers():
-            assert self._process.poll() is None, (Path(self._folder.name) / "log").read_text()
+            assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, "the Firestore emulator did not start"
             time.sleep(0.05)
+
+    def assert_well(self) -> None:
+        """That it still answers; else what it wrote."""
+        ended = self._process.poll() if self._process else "never started"
+        assert ended is None, f"the Firestore emulator ended ({ended}): {self._log.read_text()}"
+        assert self._answers(ANSWER_S), f"the Firestore emulator does not answer: {self._log.read_text()}"
 
     def stop(self) -> None:
         if self._process is not None:
@@ -120,9 +132,9 @@ class FirestoreEmulator:
             raise
         return {name: _plain(value) for name, value in found.get("fields", {}).items()}
 
-    def _answers(self) -> bool:
+    def _answers(self, limit_s: float = 1.0) -> bool:
         try:
-            self._ask("GET", f"{_root()}/probe/probe", timeout_s=1.0)
+            self._ask("GET", f"{_root()}/probe/probe", timeout_s=limit_s)
         except urllib.error.HTTPError:
             return True
         except OSError:

@@ -95,7 +95,9 @@ def watched(released: Release, service: LoadedService, outside: Outside, prometh
     begin = time.time()
     # A socket that is not read holds up whatever shares its way.
     with forwarded(*where) as client, forwarded(*where) as slow_client:
+        outside.firestore.assert_well()
         load_well(service, client, outside)
+        outside.firestore.assert_well()
         worse = time.time()
         load_badly(service, client, slow_client, outside, prometheus)
     time.sleep(2 * SCRAPE_S)

@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from contract import keys
 from contract.queues import DEFAULT, FIGURES, HEALTH_CHECK
 from service.domain.events import RESYNC_REQUIRED, TASK_PROGRESS
+from service.domain.health import ERROR
 from service.domain.tasks import ENDED
 from tests.controller.cluster.operator import wait_for
 from tests.controller.scaling.broker import Broker
@@ -104,6 +105,7 @@ def load_well(service: LoadedService, client: Client, outside: Outside) -> None:
         outside.openai.faults.clear()
         _end_tasks(client, talks)
         service.await_workers("llm", 1)
+        assert all(each["status"] != ERROR for each in outside.read_health().values()), outside.read_health()
     assert not callers.failures, callers.failures
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contract import keys
 from tests.controller.cluster.operator import Namespace, wait_for
 from tests.controller.scaling.broker import Broker
 from tests.e2e.images import Images
@@ -30,6 +31,12 @@ class Outside:
     broker: Broker
     openai: OpenAiServer
     firestore: FirestoreEmulator
+
+    def read_health(self) -> dict[str, Any]:
+        """How each dependency answered when the service asked last."""
+        with self.broker.client() as valkey:
+            found: dict[str, Any] = json.loads(valkey.get(keys.HEALTH))["dependencies"]
+        return found
 
 
 @dataclass
