@@ -73,7 +73,8 @@ class Outcome:
 @dataclass(slots=True)
 class Reconciler:
     """`services`: the PinnokioServices that were seen last. `written`: when each one's status was written last.
-    `place`: the operator's own namespace; None: it runs outside the cluster."""
+    `place`: the operator's own namespace; None: it runs outside the cluster. `valid`: uid, and the last spec that could
+    be acted on."""
 
     services: dict[ServiceKey, JsonObject]
     store: Store
@@ -85,6 +86,7 @@ class Reconciler:
     resync: timedelta
     place: str | None = None
     written: dict[ServiceKey, datetime] = field(default_factory=dict)
+    valid: dict[ServiceKey, tuple[str, PinnokioServiceSpec]] = field(default_factory=dict)
 
     async def reconcile(self, key: ServiceKey) -> timedelta | None:
         """When to look again; None: it is gone, and the garbage collector does the rest."""
@@ -110,10 +112,12 @@ class Reconciler:
         key = service.key
         if service.going:
             return None
-        if isinstance(service.spec, InvalidSpec):
-            found = Finding(invalid=service.spec, paused=service.paused)
+        invalid = service.spec if isinstance(service.spec, InvalidSpec) else None
+        spec = self._choose_spec(service)
+        if spec is None:
+            found = Finding(invalid=invalid, paused=service.paused)
             return await self._tell(service, None, found, FlagState())
-        target, flag, rollout = await self._gather(service, service.spec)
+        target, flag, rollout = await self._gather(service, spec)
         plan = await self._plan(service, target)
         outcome = Outcome()
         if not service.paused:
@@ -125,6 +129,7 @@ class Reconciler:
         told = self._hold(target, flag) if service.paused else target
         found = self._find(service, told, plan, outcome, flag)
         found.flag_held = told.flag != target.flag
+        found.invalid = invalid
         restored = await self.flags.read_restoring(key, flag) if rollout.legacy.copying else ""
         found.rollout = self.rollouts.decide(
             service, told, rollout, flag.document, found.acknowledged, restored, self._observed(key)
@@ -133,6 +138,17 @@ class Reconciler:
         if outcome.failures:
             raise next(iter(outcome.failures.values()))
         return again
+
+    def _choose_spec(self, service: PinnokioService) -> PinnokioServiceSpec | None:
+        """Its own; where that is invalid, the last valid one, with the flag off where the invalid one says so: queues
+        are scaled and a rollback is heard all the same. None: none was seen since the operator began."""
+        if not isinstance(service.spec, InvalidSpec):
+            self.valid[service.key] = service.uid, service.spec
+            return service.spec
+        uid, spec = self.valid.get(service.key, ("", None))
+        if spec is None or uid != service.uid:
+            return None
+        return spec.with_flag_off() if service.spec.is_off else spec
 
     async def _gather(
         self, service: PinnokioService, spec: PinnokioServiceSpec
@@ -323,6 +339,7 @@ class Reconciler:
 
     def _forget(self, key: ServiceKey) -> None:
         self.written.pop(key, None)
+        self.valid.pop(key, None)
         self.applier.forget(key)
         self.flags.forget(key)
         self.rollouts.forget(key)

@@ -105,6 +105,9 @@ def _structural(node: Any, definitions: JsonObject) -> Any:
         kept["default"] = _default_of_object(kept)
     elif isinstance(schema.get("additionalProperties"), dict):
         kept["additionalProperties"] = _structural(schema["additionalProperties"], definitions)
+        if longest := schema.get("propertyNames", {}).get("maxLength"):
+            # A structural schema says nothing about names by itself.
+            kept |= rules(rule(f"self.all(k, k.size() <= {longest})", f"a key takes at most {longest} characters"))
         kept |= {name: schema[name] for name in ("maxProperties",) if name in schema}
     if "items" in kept:
         kept["items"] = _structural(kept["items"], definitions)

@@ -50,6 +50,7 @@ Quantity = Annotated[
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "pattern": PATTERN,
             "maxLength": 32,
+            "minimum": 0,
         }
     ),
 ]
@@ -65,8 +66,18 @@ class ResourceAmounts(Model):
         return {name: amount for name in ("cpu", "memory") if (amount := getattr(self, name)) is not None}
 
 
+def _fit_rule(name: str) -> JsonObject:
+    both = " && ".join(f"has(self.{kind}) && has(self.{kind}.{name})" for kind in ("requests", "limits"))
+    request, limit = (f"quantity(string(self.{kind}.{name}))" for kind in ("requests", "limits"))
+    return rule(
+        f"!({both}) || {request}.compareTo({limit}) <= 0", f"requests.{name} is above limits.{name}: raise the limit"
+    )
+
+
 class Resources(Model):
     """CPU and memory of a container."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_fit_rule("cpu"), _fit_rule("memory")))
 
     requests: ResourceAmounts = Field(default=ResourceAmounts(), description="What the scheduler sets aside.")
     limits: ResourceAmounts = Field(

@@ -90,7 +90,7 @@ class Prometheus(Model):
     """A Prometheus that scrapes the API's pods."""
 
     url: str = Field(
-        pattern=r"^https?://[^\s]+$",
+        pattern=r"^https?://[^\x00-\x20]+$",
         max_length=512,
         description="Its address, such as http://prometheus.monitoring:9090.",
     )

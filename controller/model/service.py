@@ -34,9 +34,11 @@ class ServiceKey:
 
 @dataclass(frozen=True, slots=True)
 class InvalidSpec:
-    """A spec that passed the API server and yet cannot be acted on; `problems` name field and remedy."""
+    """A spec that passed the API server and yet cannot be acted on; `problems` name field and remedy. `is_off`: it says
+    that the flag is off, whatever else it says."""
 
     problems: tuple[str, ...]
+    is_off: bool = False
 
     def __str__(self) -> str:
         return "; ".join(self.problems)
@@ -90,7 +92,12 @@ def _parse_spec(raw: object) -> PinnokioServiceSpec | InvalidSpec:
         problems = error.errors()
         # A list whose entry is wrong is called too short as well: only the innermost field helps.
         inner = [each for each in problems if not any(_is_above(each["loc"], other["loc"]) for other in problems)]
-        return InvalidSpec(tuple(_problem(each["loc"], each["msg"]) for each in inner[:5]))
+        return InvalidSpec(tuple(_problem(each["loc"], each["msg"]) for each in inner[:5]), _is_off(raw))
+
+
+def _is_off(raw: object) -> bool:
+    registry = raw.get("unifiedRegistry") if isinstance(raw, dict) else None
+    return isinstance(registry, dict) and registry.get("enabled") is False
 
 
 def _is_above(path: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:

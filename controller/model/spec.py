@@ -198,6 +198,10 @@ class PinnokioServiceSpec(Model):
         _, colon, tag = repository.rpartition("/")[2].partition(":")
         return tag if colon else digest.removeprefix("sha256:")[:12] or "latest"
 
+    def with_flag_off(self) -> "PinnokioServiceSpec":
+        registry = self.unified_registry.model_copy(update={"enabled": False})
+        return self.model_copy(update={"unified_registry": registry})
+
     def time_limits_s(self, queue: QueueSpec) -> tuple[int, int]:
         """Soft and hard limit of one task of `queue`, in seconds."""
         soft = queue.soft_time_limit_seconds or self._longest_task_s(queue.name)

@@ -32,11 +32,11 @@ VALKEY_IN_USE: Final = "ValkeyInUse"
 
 @dataclass(slots=True)
 class Finding:
-    """What one reconcile found. `parts` is empty where the spec cannot be read; `queues`: what was seen in Valkey;
-    `valkey_fault`: why nothing can be seen there.
+    """What one reconcile found. `invalid`: the spec cannot be acted on; the rest is by the last valid one then, and
+    `parts` is empty where none is known. `queues`: what was seen in Valkey; `valkey_fault`: why nothing can be seen.
 
     `acknowledged` of `flag_pods` ready API pods serve by the flag's revision, None: not known. `rollout`: where the
-    rollout of the flag stands, None: the spec cannot be read. `valkey_owner`: another PinnokioService that its Valkey
+    rollout of the flag stands, None: no spec is known. `valkey_owner`: another PinnokioService that its Valkey
     serves already; None: none that is known of. `held`: what is not as the spec says and stays so while it is paused;
     `flag_held`: whether the flag is among it. `failed`: what could not be applied now and is tried again, with why.
     """
@@ -120,7 +120,8 @@ def _say_degraded(found: Finding) -> _Said:
     """In this order: spec, names taken by others, a Valkey that is another's, what the API server refused, a Valkey
     that cannot be read (others fail by it), what fails to run."""
     if found.invalid:
-        return _Said("True", INVALID_SPEC, str(found.invalid))
+        meanwhile = "all goes on by the spec as it was last valid" if found.parts else "nothing is done"
+        return _Said("True", INVALID_SPEC, f"{found.invalid}; until it is mended, {meanwhile}")
     if found.taken:
         names = ", ".join(str(ref) for ref in found.taken)
         return _Said("True", NAME_TAKEN, f"{names} belongs to someone else: rename it or this PinnokioService")
@@ -145,7 +146,8 @@ def _say_degraded(found: Finding) -> _Said:
 
 def _say_ready(found: Finding) -> _Said:
     if found.invalid:
-        return _Said("False", INVALID_SPEC, "The spec cannot be acted on; see Degraded.")
+        what = "What runs is the spec as it was last valid" if found.parts else "The spec cannot be acted on"
+        return _Said("False", INVALID_SPEC, f"{what}; see Degraded.")
     missing = [
         f"{part.title} {min(part.ready, part.updated)}/{part.needed}" for part in found.parts if not part.is_ready
     ]

@@ -20,7 +20,7 @@ FIGURES_INTERVAL: Final = timedelta(seconds=10)
 def plan_status(
     service: PinnokioService, target: Target | None, found: Finding, published: bool, now: datetime
 ) -> Status:
-    """What is to be told. `target` None: the spec cannot be read, and there are no figures."""
+    """What is to be told. `target` None: no spec is known that can be acted on, and there are no figures."""
     previous = service.status
     conditions = plan_conditions(found, previous, service.generation, now)
     status = Status(

@@ -1,4 +1,4 @@
-"""Specs that are wrong: refused by the API server with words that say what to change, or told in Degraded."""
+"""Specs that are wrong, refused by the API server with words that say what to change, and names that are taken."""
 
 from dataclasses import replace
 from typing import Any
@@ -120,6 +120,28 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "set migration.oldService: false once it is gone, or leave legacyWrites true",
     ),
     "no quantity": ({"api": {"resources": {"limits": {"memory": "lots"}}}}, "spec.api.resources.limits.memory"),
+    "a negative quantity": ({"beat": {"resources": {"requests": {"cpu": -1}}}}, "spec.beat.resources.requests.cpu"),
+    "a negative quantity in words": (
+        {"valkey": {"embedded": {"resources": {"limits": {"memory": "-1Gi"}}}}},
+        "spec.valkey.embedded.resources.limits.memory",
+    ),
+    "memory requested beyond its limit": (
+        {"api": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": 1024}}}},
+        "requests.memory is above limits.memory: raise the limit",
+    ),
+    "CPU requested beyond its limit": (
+        _queues(DEFAULT, COMPUTATION | {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}}),
+        "requests.cpu is above limits.cpu: raise the limit",
+    ),
+    "a route with an endless name": ({"routes": {"x" * 101: "default"}}, "a key takes at most 100 characters"),
+    "an annotation with an endless name": (
+        {"api": {"ingress": {"host": "api.example.com", "annotations": {"x" * 317: ""}}}},
+        "a key takes at most 316 characters",
+    ),
+    "a label with an endless name": (
+        {"networkPolicy": {"apiFrom": [{"podSelector": {"matchLabels": {"x" * 317: ""}}}]}},
+        "a key takes at most 316 characters",
+    ),
     "unknown pull policy": ({"imagePullPolicy": "Sometimes"}, "Unsupported value"),
     "a field that does not exist": ({"replica": 3}, 'unknown field "spec.replica"'),
     "an Ingress that opens /ws to anyone": (
@@ -187,15 +209,6 @@ def test_the_volume_of_an_existing_service_cannot_change(place: Namespace) -> No
     place.apply(build_service("sized", valkey={"embedded": {"storage": {"size": "65536Ki"}}}))
     with pytest.raises(ClusterError, match="resize the PersistentVolumeClaim itself"):
         place.apply(build_service("sized", valkey={"embedded": {"storage": {"size": "1Gi"}}}))
-
-
-def test_what_only_the_operator_can_know_is_told_in_degraded(place: Namespace, operator: Operator) -> None:
-    mine = replace(place, service="invalid")
-    resources = {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}
-    mine.apply(build_service(mine.service, api={"resources": resources}))
-    degraded = wait_for(lambda: mine.condition("Degraded"), lambda seen: seen.get("status") == "True", START_S)
-    assert degraded["reason"] == "InvalidSpec"
-    assert degraded["message"] == "spec.api.resources: requests.memory 2Gi is above limits.memory 1Gi: raise the limit"
 
 
 def test_an_object_of_someone_else_is_left_alone(place: Namespace, operator: Operator) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from contract.kubernetes import FIELD_MANAGER
+from contract.kubernetes import ANNOTATION_PAUSED, ANNOTATION_ROLLBACK, FIELD_MANAGER
 from controller.cluster.apply import Applier
 from controller.cluster.client import KubernetesApi
 from controller.cluster.events import EventWriter
@@ -94,13 +94,14 @@ def build_body(namespace: str, **spec: Any) -> JsonObject:
 class Bench:
     """One PinnokioService and the reconciler that looks after it."""
 
-    def __init__(self, publisher: FlagPublisher | None = None) -> None:
+    def __init__(self, publisher: FlagPublisher | None = None, reader: QueueReader | None = None) -> None:
         self.api = KeptApi()
         self.store = Store(lambda _: None)
         self.events = EventWriter(self.api, "test")
         self.flags = FlagKeeper(publisher or FlagPublisher(self.api), self.events)
         self.rollouts = RolloutKeeper(FigureSampler(FigureReader(), lambda _: {}, lambda _: None), self.events)
-        self.scaler = Scaler(QueueReader(ValkeyConnections(self.api)), self.store, lambda _: None, OperatorMetrics())
+        reader = reader or QueueReader(ValkeyConnections(self.api))
+        self.scaler = Scaler(reader, self.store, lambda _: None, OperatorMetrics())
         self.reconciler = Reconciler(
             services={},
             store=self.store,
@@ -112,12 +113,13 @@ class Bench:
             resync=timedelta(hours=1),
         )
 
-    def write(self, uid: str = UID, *, paused: bool = False, **spec: Any) -> None:
+    def write(self, uid: str = UID, *, paused: bool = False, rollback: str = "", **spec: Any) -> None:
         """As a person does: another spec is another generation."""
         known = self.api.kept.get((SERVICE_RESOURCE, KEY.name), {})
         body = build_body(KEY.namespace, **spec)
         body["metadata"]["generation"] = known.get("metadata", {}).get("generation", 0) + 1
-        body["metadata"]["annotations"] = {"pinnokio.io/paused": "true"} if paused else {}
+        annotations = {ANNOTATION_PAUSED: "true" if paused else "", ANNOTATION_ROLLBACK: rollback}
+        body["metadata"]["annotations"] = {name: value for name, value in annotations.items() if value}
         status = {"status": known["status"]} if "status" in known else {}
         self.reconciler.note(self.api.put(SERVICE_RESOURCE, body | status, uid))
 

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002 - the signatures are the publisher's
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -11,13 +12,15 @@ import pytest
 
 from contract.flag import FlagDocument
 from controller.cluster.flag import FlagPublisher
+from controller.cluster.queues import QueueFigures
 from controller.cluster.valkey import Endpoint
 from controller.model.errors import ApiRefused, ApiUnavailable, OperatorError, ValkeyUnavailable
-from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE
+from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, SERVICE_RESOURCE
 from controller.model.service import ServiceKey
 from controller.model.status import DEGRADED, FLAG_ROLLOUT, READY, Status
 from tests.controller.builders import KEY
 from tests.controller.handlers.kept_api import Bench, KeptApi
+from tests.controller.handlers.test_scaling import ScriptedReader
 
 
 @pytest.fixture
@@ -31,6 +34,12 @@ def _word(status: Status, kind: str) -> tuple[str, str]:
     condition = status.condition(kind)
     assert condition is not None
     return condition.status, condition.reason
+
+
+def _message(status: Status, kind: str) -> str:
+    condition = status.condition(kind)
+    assert condition is not None
+    return condition.message
 
 
 async def test_while_paused_the_status_tells_what_runs_and_not_what_the_spec_says(bench: Bench) -> None:
@@ -55,12 +64,12 @@ async def test_while_paused_the_status_tells_what_runs_and_not_what_the_spec_say
 
 
 @pytest.mark.parametrize(
-    "spec", [{}, {"queues": "none"}], ids=["its objects are missing", "its status cannot be written"]
+    "change", [{}, {"paused": True}], ids=["its objects are missing", "its status cannot be written"]
 )
-async def test_a_service_whose_deletion_nobody_saw_is_forgotten(bench: Bench, spec: dict[str, Any]) -> None:
+async def test_a_service_whose_deletion_nobody_saw_is_forgotten(bench: Bench, change: dict[str, Any]) -> None:
     bench.write()
     await bench.settle()
-    bench.write(**spec)
+    bench.write(**change)
     bench.lose()
     assert await bench.reconciler.reconcile(KEY) is None
     assert not bench.reconciler.services
@@ -96,6 +105,9 @@ class SharedPublisher(FlagPublisher):
         super().__init__(KeptApi())
         self.owner: str | None = owner
         self.published: FlagDocument | None = None
+
+    def is_on(self) -> bool:
+        return self.published is not None and self.published.enabled
 
     async def claim(self, key: ServiceKey, endpoint: Endpoint) -> str:
         if self.owner is None:
@@ -134,8 +146,7 @@ async def test_an_object_that_cannot_be_applied_keeps_no_other_waiting(
     bench.write(image="pinnokio:2", valkey=EXTERNAL, unifiedRegistry=OFF)
     with contextlib.nullcontext() if isinstance(fault, ApiRefused) else pytest.raises(type(fault)):
         await bench.reconciler.reconcile(KEY)
-    assert publisher.published is not None
-    assert not publisher.published.enabled
+    assert not publisher.is_on()
     images = {
         name: bench.api.kept[DEPLOYMENT, name]["spec"]["template"]["spec"]["containers"][0]["image"]
         for name in ("demo-api", "demo-worker-default")
@@ -158,6 +169,71 @@ async def test_a_removal_that_is_refused_is_told(bench: Bench) -> None:
     bench.write()
     assert _word(await bench.settle(), DEGRADED) == ("True", "WebhookFailed")
     assert (SERVICE, "demo-flower") not in bench.api.kept
+
+
+INVALID: dict[str, Any] = {"beat": {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}}
+
+
+async def test_an_invalid_spec_stops_no_scaling() -> None:
+    reader = ScriptedReader()
+    bench = Bench(SharedPublisher(str(KEY)), reader)
+    spec: dict[str, Any] = {"valkey": EXTERNAL, "queues": [{"name": "default", "minReplicas": 0, "maxReplicas": 4}]}
+
+    def replicas() -> int:
+        found: int = bench.api.kept[DEPLOYMENT, "demo-worker-default"]["spec"]["replicas"]
+        return found
+
+    bench.write(**spec)
+    await bench.settle()
+    assert replicas() == 0
+    bench.write(image="pinnokio:2", **spec | INVALID)
+    status = await bench.settle()
+    assert (_word(status, READY), _word(status, DEGRADED)) == (("False", "InvalidSpec"), ("True", "InvalidSpec"))
+    assert _message(status, DEGRADED).endswith("until it is mended, all goes on by the spec as it was last valid")
+    assert status.summary is not None
+    assert status.summary.version == "1"
+    reader.says = {"default": QueueFigures(3, 0, {})}
+    async with asyncio.timeout(20):
+        while not replicas():
+            await asyncio.sleep(0.05)
+            await bench.reconciler.reconcile(KEY)
+    await bench.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "phase"),
+    [({"unifiedRegistry": OFF}, "Off"), ({"unifiedRegistry": ON, "rollback": "now"}, "RolledBack")],
+    ids=["switched off", "rolled back by hand"],
+)
+async def test_an_invalid_spec_keeps_the_flag_from_no_off(change: dict[str, Any], phase: str) -> None:
+    publisher = SharedPublisher(str(KEY))
+    bench = Bench(publisher)
+    bench.write(valkey=EXTERNAL, unifiedRegistry=ON)
+    await bench.settle()
+    bench.write(**INVALID, valkey=EXTERNAL, unifiedRegistry=ON)
+    await bench.settle()
+    assert publisher.is_on()
+    bench.write(**INVALID, valkey=EXTERNAL, **change)
+    status = await bench.settle()
+    assert not publisher.is_on()
+    assert status.rollout is not None
+    assert status.rollout.phase == phase
+    bench.write(image="pinnokio:1", valkey=EXTERNAL, unifiedRegistry=change["unifiedRegistry"])
+    assert _word(await bench.settle(), READY) == ("True", "AllReady")
+    await bench.close()
+
+
+async def test_with_an_invalid_spec_alone_nothing_is_done(bench: Bench) -> None:
+    bench.write(**INVALID)
+    assert _message(await bench.settle(), DEGRADED) == (
+        "spec.beat.resources: requests.cpu 2 is above limits.cpu 1: raise the limit;"
+        " until it is mended, nothing is done"
+    )
+    assert {kind for kind, _ in bench.api.kept} == {SERVICE_RESOURCE}
+    bench.write()
+    await bench.settle()
+    bench.write("another-uid", **INVALID)
+    assert _message(await bench.settle(), DEGRADED).endswith("nothing is done")
 
 
 async def test_no_worker_takes_the_tasks_of_a_valkeys_owner() -> None:
