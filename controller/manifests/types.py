@@ -269,6 +269,7 @@ class ClaimRetention(TypedDict):
 
 class StatefulSetSpec(TypedDict):
     replicas: int
+    podManagementPolicy: Literal["Parallel"]
     revisionHistoryLimit: int
     serviceName: str
     selector: LabelSelector

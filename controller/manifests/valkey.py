@@ -27,6 +27,8 @@ def build_valkey(target: Target) -> StatefulSet:
         "metadata": build_metadata(target, target.valkey_name, VALKEY),
         "spec": {
             "replicas": 1,
+            # One has no order; and in order, a pod that cannot start is waited for, for ever, before it is replaced.
+            "podManagementPolicy": "Parallel",
             "revisionHistoryLimit": 3,
             "serviceName": target.valkey_name,
             "selector": build_selector(target, VALKEY),

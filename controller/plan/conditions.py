@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+from controller.model.kinds import STATEFUL_SET
 from controller.model.observed import ObjectRef, Refusal
 from controller.model.rollout_status import LegacyState, RolloutPhase, RolloutStatus
 from controller.model.service import InvalidSpec
@@ -133,7 +134,7 @@ def _say_degraded(found: Finding) -> _Said:
             " of them a Valkey of its own (spec.valkey.external), or delete one; it is free five minutes later",
         )
     if found.refusals:
-        messages = "; ".join(f"{refusal.ref}: {refusal.message}" for refusal in found.refusals)
+        messages = "; ".join(f"{refusal.ref}: {refusal.message}{_say_remedy(refusal)}" for refusal in found.refusals)
         return _Said("True", found.refusals[0].reason, messages)
     problems = [str(problem) for problem in found.problems]
     if found.valkey_fault:
@@ -142,6 +143,14 @@ def _say_degraded(found: Finding) -> _Said:
     if problems:
         return _Said("True", found.problems[0].reason, "; ".join(problems))
     return _Said("False", "AsExpected", "Nothing fails.")
+
+
+def _say_remedy(refusal: Refusal) -> str:
+    """Where the API server's words do not tell what to do."""
+    if refusal.ref.kind is STATEFUL_SET and "updates to statefulset spec" in refusal.message:
+        name = refusal.ref.name
+        return f" (kubectl delete statefulset {name} --cascade=orphan: it is made anew, and its pod goes on running)"
+    return ""
 
 
 def _say_ready(found: Finding) -> _Said:

@@ -1,6 +1,7 @@
 """What breaks around the operator: the API server, its watches, a quota, an admission rule, a spec that changes twice.
 
-Pods play no part here: no node has room for them. What breaks while workers work is in tests/controller/scaling.
+Pods play no part here but Valkey's: no node has room for them. What breaks while workers work is in
+tests/controller/scaling.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from tests.cluster.model import ClusterError
 from tests.controller.cluster.conftest import grant
 from tests.controller.cluster.operator import Namespace, Operator, build_service, wait_for
 from tests.controller.cluster.outages import restart_api_server
+from tests.e2e.images import Images
 from tests.service.faults.proxy import Proxy, running_proxy
 
 pytestmark = pytest.mark.cluster
@@ -25,6 +27,8 @@ NUMBERS = itertools.count(1)
 START_S = 40.0
 # A refused object is tried again each 15 s.
 HEALED_S = 40.0
+# Its volume is made, its file read; and the one before has ended.
+VALKEY_STARTS_S = 90.0
 # A watch that hears nothing for 50 s is given up; the rest is a slow machine's.
 SILENT_S = 60.0
 
@@ -122,6 +126,33 @@ def test_watches_that_stall_are_noticed_within_a_minute(place: Namespace, proxie
     # kopf's watch had its last word from the status, some seconds later.
     wait_for(lambda: _env(far, api).get("SERVICE_VERSION"), lambda version: version == "2.0.0", START_S)
     far.kubectl("delete", "psvc", far.service, "--wait=false")
+
+
+def test_a_valkey_whose_image_is_mended_runs_again(place: Namespace, operator: Operator, images: Images) -> None:
+    served = replace(place, service=f"faulty{next(NUMBERS)}")
+
+    def embedded(image: str) -> dict[str, Any]:
+        valkey = {"embedded": {"image": image, "storage": {"size": "64Mi"}}}
+        return build_service(served.service, valkey=valkey, imagePullPolicy="Never")
+
+    def ready() -> int:
+        parts = served.status().get("components", [])
+        return next((part["ready"] for part in parts if part["name"] == "valkey"), 0)
+
+    served.apply(embedded("pinnokio-valkey:missing"))
+    wait_for(
+        lambda: served.condition("Degraded").get("message", ""),
+        lambda words: "valkey: " in words and "pinnokio-valkey:missing cannot be had" in words,
+        START_S,
+    )
+    served.apply(embedded(images.valkey))
+    wait_for(ready, lambda count: count == 1, VALKEY_STARTS_S)
+    served.apply(embedded("pinnokio-valkey:missing"))
+    wait_for(ready, lambda count: count == 0, VALKEY_STARTS_S)
+    served.apply(embedded(images.valkey))
+    wait_for(ready, lambda count: count == 1, VALKEY_STARTS_S)
+    assert "valkey: " not in served.condition("Degraded").get("message", "")
+    served.kubectl("delete", "psvc", served.service, "--wait=false")
 
 
 def test_a_quota_that_refuses_an_object_is_told_and_heals(place: Namespace, operator: Operator) -> None:

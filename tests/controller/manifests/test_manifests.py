@@ -204,6 +204,10 @@ def test_the_volume_is_kept_unless_told_otherwise(retain: bool, policy: str) -> 
     assert "ownerReferences" not in spec["volumeClaimTemplates"][0]["metadata"]
 
 
+def test_a_valkey_that_cannot_start_is_replaced_all_the_same() -> None:
+    assert _by_name(build_target())["StatefulSet/demo-valkey"]["spec"]["podManagementPolicy"] == "Parallel"
+
+
 def test_the_same_target_builds_the_same_text() -> None:
     assert json.dumps(build_all(build_target())) == json.dumps(build_all(build_target()))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.manifests.target import Target
-from controller.model.kinds import DEPLOYMENT, SERVICE
+from controller.model.kinds import DEPLOYMENT, SERVICE, STATEFUL_SET
 from controller.model.observed import ObjectRef, Refusal
 from controller.model.service import InvalidSpec, PinnokioService
 from controller.model.status import REASON, Status
@@ -199,6 +199,14 @@ def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
     assert {each.last_transition_time for each in first} == {"2026-11-22T12:00:00Z"}
     assert times["Ready"] == "2026-11-22T12:00:00Z"
     assert times["Degraded"] == "2026-11-22T12:05:00Z"
+
+
+def test_a_statefulset_that_cannot_change_says_how_it_is_made_anew() -> None:
+    said = "StatefulSet.apps is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas'"
+    refusal = Refusal(ObjectRef(STATEFUL_SET, "demo-valkey"), "Invalid", said)
+    degraded = _status(Finding(parts=_parts(), refusals=(refusal,))).condition("Degraded")
+    assert degraded is not None
+    assert f"{said} (kubectl delete statefulset demo-valkey --cascade=orphan" in degraded.message
 
 
 def test_messages_say_what_is_missing_and_stay_short() -> None:
