@@ -12,6 +12,7 @@ from controller.model.rollout import Rollout
 from controller.model.rollout_status import RolloutFigures, RolloutStatus
 from controller.model.service import PinnokioService, ServiceKey
 from controller.model.spec import PinnokioServiceSpec
+from controller.plan.audience import plan_audience, plan_share
 from controller.plan.jobs import read_job
 from controller.plan.legacy import LegacySeen, next_legacy, next_legacy_look, read_asked
 from controller.plan.rollout import (
@@ -21,7 +22,6 @@ from controller.plan.rollout import (
     enter_rollout,
     next_look,
     next_rollout_step,
-    plan_share,
     read_time,
 )
 from controller.plan.rollout_events import find_rollout_events
@@ -72,7 +72,7 @@ class RolloutKeeper:
             restored=restored,
         )
         after = next_legacy(registry, after, seen, jobs, now, read_asked(state, requests))
-        return after.model_copy(update={"percent": plan_share(registry, after)})
+        return after.model_copy(update={"percent": plan_share(plan_audience(registry, after, target.flag))})
 
     async def announce(self, service: PinnokioService, before: RolloutStatus | None, after: RolloutStatus) -> None:
         for event in find_rollout_events(before, after):

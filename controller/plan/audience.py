@@ -85,6 +85,15 @@ def share_bp(document: FlagDocument | None) -> int:
     return WHOLE_BP if is_everybody(document) else document.percent_bp or 0
 
 
+def plan_share(document: FlagDocument) -> float | None:
+    """Percentage for whom a document is on; None: named ones only."""
+    if not document.enabled:
+        return 0.0
+    if is_everybody(document):
+        return 100.0
+    return None if document.percent_bp is None else document.percent_bp / 100
+
+
 def _joined(*parts: tuple[str, ...]) -> tuple[str, ...]:
     """Each once, in the order in which they come."""
     return tuple(dict.fromkeys(name for part in parts for name in part))

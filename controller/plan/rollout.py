@@ -336,16 +336,6 @@ def _find_step(rollout: Rollout, known: FlagDocument | None) -> int:
     return found
 
 
-def plan_share(registry: UnifiedRegistry, state: RolloutStatus) -> float | None:
-    """Percentage that the step says; None: named ones only."""
-    document = choose_audience(registry, state)
-    if not document.enabled:
-        return 0.0
-    if is_everybody(document):
-        return 100.0
-    return None if document.percent_bp is None else document.percent_bp / 100
-
-
 def hash_plan(registry: UnifiedRegistry) -> str:
     """Of what an analysis judges: steps, audience and thresholds. Defaults do not count, so that a newer operator's
     new fields change nothing."""

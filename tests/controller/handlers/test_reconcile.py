@@ -16,6 +16,7 @@ from controller.cluster.queues import QueueFigures
 from controller.cluster.valkey import Endpoint
 from controller.model.errors import ApiRefused, ApiUnavailable, OperatorError, ValkeyUnavailable
 from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, SERVICE_RESOURCE
+from controller.model.rollout_status import LegacyState
 from controller.model.service import ServiceKey
 from controller.model.status import DEGRADED, FLAG_ROLLOUT, READY, Status
 from tests.controller.builders import KEY
@@ -75,6 +76,19 @@ async def test_a_service_whose_deletion_nobody_saw_is_forgotten(bench: Bench, ch
     assert not bench.reconciler.services
     assert not list(bench.scaler.live_views())
     assert not bench.api.kept
+
+
+async def test_the_percentage_is_what_is_published_while_live_users_are_copied_back(bench: Bench) -> None:
+    bench.write(unifiedRegistry={"enabled": True})
+    await bench.settle()
+    service = bench.api.kept[SERVICE_RESOURCE, KEY.name]
+    service["status"]["rollout"]["legacy"]["state"] = LegacyState.STOPPED.value
+    bench.write(unifiedRegistry={"enabled": False})
+    told = await bench.settle()
+    assert told.flag is not None
+    assert told.rollout is not None
+    assert (told.rollout.legacy.state, told.flag.enabled) == (LegacyState.RESTORING, True)
+    assert told.rollout.percent == 100
 
 
 async def test_a_service_that_is_deleted_while_its_status_is_written_stays_forgotten(bench: Bench) -> None:

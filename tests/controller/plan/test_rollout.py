@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contract.flag import FlagDocument
 from controller.model.rollout import UnifiedRegistry
 from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutFigures, RolloutPhase, RolloutStatus
-from controller.plan.audience import choose_audience, is_everybody, plan_audience, share_bp
+from controller.plan.audience import choose_audience, is_everybody, plan_audience, plan_share, share_bp
 from controller.plan.generated import plan_flag
 from controller.plan.rollout import (
     WATCHED,
@@ -20,7 +20,6 @@ from controller.plan.rollout import (
     enter_rollout,
     next_look,
     next_rollout_step,
-    plan_share,
 )
 from controller.plan.rollout_events import find_rollout_events
 from service.domain.flag import is_on
@@ -410,6 +409,6 @@ def test_revisions_only_grow_and_nobody_leaves_until_it_is_taken_back(
         if state.failed is None:
             had = {user for user in users if is_on(published, user, None)}
             assert had <= {user for user in users if is_on(document, user, None)}
-            assert plan_share(registry, state) is None or document.percent_bp is not None
+            assert plan_share(document) is None or document.percent_bp is not None
         published = document
         before = next_rollout_step(registry, IMAGE, state, seen(figures), requests, now)
