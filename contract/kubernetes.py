@@ -13,6 +13,8 @@ LABEL_INSTANCE: Final = "app.kubernetes.io/instance"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_QUEUE: Final = "pinnokio.io/queue"
+# Kubernetes sets it on the pods of a Job.
+LABEL_JOB: Final = "batch.kubernetes.io/job-name"
 ANNOTATION_PAUSED: Final = "pinnokio.io/paused"
 # in, out or all: the numbers of workers neither shrink, nor grow, nor change at all.
 ANNOTATION_SCALING_PAUSED: Final = "pinnokio.io/scaling-paused"

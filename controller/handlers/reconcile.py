@@ -34,7 +34,7 @@ from controller.plan.children import Cause, Change, ChildrenPlan, plan_children
 from controller.plan.conditions import Finding
 from controller.plan.generated import is_secret_complete, plan_flag, plan_secret, read_flag
 from controller.plan.health import find_problems, next_check, plan_parts
-from controller.plan.jobs import plan_jobs
+from controller.plan.jobs import find_job_problem, next_job_check, plan_jobs
 from controller.plan.scaling import Reason
 from controller.plan.status import next_status_write, plan_farewells, plan_status, rollout_words
 
@@ -132,7 +132,7 @@ class Reconciler:
         found.invalid = invalid
         restored = await self.flags.read_restoring(key, flag) if rollout.legacy.copying else ""
         found.rollout = self.rollouts.decide(
-            service, told, rollout, flag.document, found.acknowledged, restored, self._observed(key)
+            service, told, rollout, flag.document, found, restored, self._observed(key)
         )
         again = await self._tell(service, told, found, flag)
         if outcome.failures:
@@ -243,10 +243,11 @@ class Reconciler:
         flag: FlagState,
     ) -> Finding:
         observed = self._observed(service.key)
-        parts = plan_parts(target, observed)
+        parts, now = plan_parts(target, observed), datetime.now(UTC)
         return Finding(
             parts=parts,
-            problems=find_problems(parts, observed, datetime.now(UTC)),
+            problems=find_problems(parts, observed, now),
+            job_problem=find_job_problem(target, observed, outcome.refusals, now),
             refusals=outcome.refusals,
             failed={ref: str(error) for ref, error in outcome.failures.items()},
             taken=plan.taken,
@@ -285,6 +286,7 @@ class Reconciler:
             flag.next_look(paused=service.paused, awaited=found.is_awaited),
             *self._rollout_looks(service, target, found, wrote=wait == timedelta()),
             next_check(self._observed(service.key), now),
+            next_job_check(target, self._observed(service.key), now) if target else None,
             self.resync,
         ]
         return min(look for look in looks if look is not None)

@@ -13,6 +13,7 @@ from controller.model.rollout_status import RolloutFigures, RolloutStatus
 from controller.model.service import PinnokioService, ServiceKey
 from controller.model.spec import PinnokioServiceSpec
 from controller.plan.audience import plan_audience, plan_share
+from controller.plan.conditions import Finding
 from controller.plan.jobs import read_job
 from controller.plan.legacy import LegacySeen, next_legacy, next_legacy_look, read_asked
 from controller.plan.rollout import (
@@ -46,7 +47,7 @@ class RolloutKeeper:
         target: Target,
         state: RolloutStatus,
         published: FlagDocument | None,
-        acknowledged: int | None,
+        found: Finding,
         restored: str,
         observed: Observed,
     ) -> RolloutStatus:
@@ -60,7 +61,7 @@ class RolloutKeeper:
         registry, now, requests = target.spec.unified_registry, datetime.now(UTC), _requests(service)
         seen = FlagSeen(
             published=published == target.flag,
-            acknowledged=acknowledged,
+            acknowledged=found.acknowledged,
             pods=len(ready_api_pods(observed)),
             figures=self._figures(service.key, registry.rollout, state),
         )
@@ -70,6 +71,7 @@ class RolloutKeeper:
             verify=read_job(target, "verify", observed),
             restore=read_job(target, "restore-legacy", observed),
             restored=restored,
+            trouble=str(found.job_problem or ""),
         )
         after = next_legacy(registry, after, seen, jobs, now, read_asked(state, requests))
         return after.model_copy(update={"percent": plan_share(plan_audience(registry, after, target.flag))})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from contract.kubernetes import ANNOTATION_APPLIED, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_QUEUE
+from contract.kubernetes import ANNOTATION_APPLIED, LABEL_COMPONENT, LABEL_JOB, LABEL_MANAGED_BY, LABEL_QUEUE
 from controller.model.base import JsonObject
 from controller.model.kinds import Kind, kind_of
 
@@ -61,6 +61,11 @@ class ObservedObject:
     @property
     def queue(self) -> str | None:
         return self._labels.get(LABEL_QUEUE)
+
+    @property
+    def job(self) -> str | None:
+        """Name of the Job that a pod is of."""
+        return self._labels.get(LABEL_JOB)
 
     @property
     def managed_by(self) -> str | None:

@@ -40,6 +40,7 @@ class Finding:
     rollout of the flag stands, None: no spec is known. `valkey_owner`: another PinnokioService that its Valkey
     serves already; None: none that is known of. `held`: what is not as the spec says and stays so while it is paused;
     `flag_held`: whether the flag is among it. `failed`: what could not be applied now and is tried again, with why.
+    `job_problem`: what keeps the Job of a registry from its work.
     """
 
     invalid: InvalidSpec | None = None
@@ -57,6 +58,7 @@ class Finding:
     valkey_owner: str | None = None
     held: Sequence[ObjectRef] = ()
     flag_held: bool = False
+    job_problem: Problem | None = None
     failed: Mapping[ObjectRef, str] = field(default_factory=dict)
 
     @property
@@ -136,12 +138,13 @@ def _say_degraded(found: Finding) -> _Said:
     if found.refusals:
         messages = "; ".join(f"{refusal.ref}: {refusal.message}{_say_remedy(refusal)}" for refusal in found.refusals)
         return _Said("True", found.refusals[0].reason, messages)
-    problems = [str(problem) for problem in found.problems]
+    failing = [problem for problem in (*found.problems, found.job_problem) if problem]
+    problems = [str(problem) for problem in failing]
     if found.valkey_fault:
         hold = "workers keep their number and go on when it answers; check its address, login and network"
         return _Said("True", VALKEY_UNREACHABLE, "; ".join([f"{found.valkey_fault}: {hold}", *problems]))
     if problems:
-        return _Said("True", found.problems[0].reason, "; ".join(problems))
+        return _Said("True", failing[0].reason, "; ".join(problems))
     return _Said("False", "AsExpected", "Nothing fails.")
 
 

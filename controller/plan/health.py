@@ -148,7 +148,7 @@ def _find_problem(part: Part, observed: Observed, now: datetime) -> Problem | No
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return Problem(part.title, condition.get("reason", "FailedCreate"), condition.get("message", ""))
     for pod in observed.pods:
-        if _belongs(pod, part) and not pod.going and (problem := _find_pod_problem(part.title, pod, now)):
+        if _belongs(pod, part) and not pod.going and (problem := find_pod_problem(part.title, pod, now)):
             return problem
     for condition in _conditions(seen):
         if condition.get("reason") == "ProgressDeadlineExceeded":
@@ -160,7 +160,7 @@ def _belongs(pod: ObservedObject, part: Part) -> bool:
     return pod.component == part.component and (part.component != WORKER or pod.queue == part.name)
 
 
-def _find_pod_problem(part: str, pod: ObservedObject, now: datetime) -> Problem | None:
+def find_pod_problem(part: str, pod: ObservedObject, now: datetime) -> Problem | None:
     name = pod.ref.name
     for container in (pod.document.get("status") or {}).get("containerStatuses") or ():
         if problem := _find_container_problem(part, name, container):
@@ -184,11 +184,16 @@ def _find_container_problem(part: str, pod: str, container: JsonObject) -> Probl
     ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated") or {}
     is_failing = not container.get("ready") and container.get("restartCount", 0) >= 2 and ended
     if reason == CRASH_LOOP or is_failing:
-        how = f"{ended.get('reason', 'Error')}, exit code {ended.get('exitCode', '?')}"
-        last = _shortened(ended.get("message", ""))
         kind = "OOMKilled" if ended.get("reason") == "OOMKilled" else CRASH_LOOP
-        return Problem(part, kind, f"pod {pod} ends again and again ({how})" + (f": {last}" if last else ""))
+        return Problem(part, kind, f"pod {pod} ends again and again {describe_end(ended)}")
     return None
+
+
+def describe_end(ended: JsonObject) -> str:
+    """How a container ended, and its last words. `ended`: its state `terminated`."""
+    how = f"({ended.get('reason', 'Error')}, exit code {ended.get('exitCode', '?')})"
+    last = _shortened(ended.get("message", ""))
+    return f"{how}: {last}" if last else how
 
 
 def _overdue(pod: ObservedObject, now: datetime) -> Iterator[tuple[str, str, str]]:

@@ -46,12 +46,13 @@ class Asked(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LegacySeen:
     """`verify` and `restore`: the Jobs of this attempt, None: not there. `known`: the newest flag document. `restored`:
-    how far copying back has come, in words."""
+    how far copying back has come, in words. `trouble`: what keeps the Job from its work, in words."""
 
     known: FlagDocument | None = None
     verify: JobState | None = None
     restore: JobState | None = None
     restored: str = ""
+    trouble: str = ""
 
 
 def next_legacy(
@@ -90,6 +91,8 @@ _NOT_INSTANT: Final = (
     "not instant: the legacy registry was not written; it is again, and live users are copied back into it before"
     " the flag changes"
 )
+_VERIFYING: Final = "a Job compares both registries"
+_WAY_OUT: Final = "mend that, or go back without copying them: kubectl pinnokio rollback --force"
 
 
 def read_asked(state: RolloutStatus, requests: Requests) -> Asked:
@@ -127,7 +130,7 @@ def _await_whole(legacy: LegacyStatus, state: RolloutStatus, whole_since: str | 
     if now < due:
         text = f"legacy writes stop at {format_time(due)} at the earliest, 24 hours after the flag is on for everybody"
         return _begin(legacy, LegacyState.WAITING, now, text)
-    verifying = _begin(legacy, LegacyState.VERIFYING, now, "a Job compares both registries")
+    verifying = _begin(legacy, LegacyState.VERIFYING, now, _VERIFYING)
     return verifying.model_copy(update={"attempt": legacy.attempt + 1})
 
 
@@ -142,7 +145,7 @@ def _judge_verification(legacy: LegacyStatus, seen: LegacySeen, now: datetime) -
             text = "the verification could not run: see the log of the Job; tried again in an hour, or on promote"
             return _begin(legacy, LegacyState.DRIFTED, now, text)
         case _:
-            return legacy
+            return legacy.model_copy(update={"message": seen.trouble or _VERIFYING})
 
 
 def _restore(legacy: LegacyStatus, flag: FlagSeen, seen: LegacySeen, now: datetime) -> LegacyStatus:
@@ -157,9 +160,12 @@ def _restore(legacy: LegacyStatus, flag: FlagSeen, seen: LegacySeen, now: dateti
         return _begin(legacy, LegacyState.WRITTEN, now, "live users were copied back into the legacy registry")
     if seen.restore is JobState.FAILED:
         if now < _since(legacy, now) + COPY_AGAIN:
-            return legacy.model_copy(update={"message": "copying live users back failed, tried again: see the Job"})
+            why = seen.trouble or "see the log of the Job"
+            text = f"copying live users back failed, tried again: {why}; {_WAY_OUT}"
+            return legacy.model_copy(update={"message": text})
         return legacy.model_copy(update={"attempt": legacy.attempt + 1, "since": format_time(now)})
-    return legacy.model_copy(update={"message": f"{_NOT_INSTANT}: {seen.restored}" if seen.restored else _NOT_INSTANT})
+    how_far = f"{seen.trouble}; {_WAY_OUT}" if seen.trouble else seen.restored
+    return legacy.model_copy(update={"message": f"{_NOT_INSTANT}: {how_far}" if how_far else _NOT_INSTANT})
 
 
 def describe_restoring(progress: RestoreProgress, keys: int) -> str:

@@ -77,7 +77,11 @@ class KeptApi(KubernetesApi):
 
     def put(self, kind: Kind, document: JsonObject, uid: str) -> JsonObject:
         self._version += 1
-        meta = {"generation": 1} | document["metadata"] | {"uid": uid, "resourceVersion": str(self._version)}
+        meta = (
+            {"generation": 1, "creationTimestamp": "2026-11-01T00:00:00Z"}
+            | document["metadata"]
+            | {"uid": uid, "resourceVersion": str(self._version)}
+        )
         self.kept[kind, meta["name"]] = copy.deepcopy(document | {"metadata": meta})
         return copy.deepcopy(self.kept[kind, meta["name"]])
 

@@ -185,6 +185,24 @@ async def test_a_removal_that_is_refused_is_told(bench: Bench) -> None:
     assert (SERVICE, "demo-flower") not in bench.api.kept
 
 
+async def test_a_copy_back_that_cannot_run_is_told_with_the_way_out() -> None:
+    bench = Bench(SharedPublisher(str(KEY)))
+    bench.write(valkey=EXTERNAL, unifiedRegistry=ON)
+    await bench.settle()
+    rollout = bench.api.kept[SERVICE_RESOURCE, KEY.name]["status"]["rollout"]
+    rollout["legacy"] = {"state": "Restoring", "attempt": 1, "copying": True, "message": ""}
+    bench.write(valkey=EXTERNAL, unifiedRegistry=OFF)
+    # Its Job is there, and no pod of it.
+    await bench.settle()
+    status = await bench.settle()
+    assert _word(status, DEGRADED) == ("True", "FailedCreate")
+    assert _word(status, FLAG_ROLLOUT) == ("False", "RestoringLegacy")
+    for kind in (DEGRADED, FLAG_ROLLOUT):
+        assert "Job demo-restore-1-" in _message(status, kind)
+    assert _message(status, FLAG_ROLLOUT).endswith("kubectl pinnokio rollback --force")
+    await bench.close()
+
+
 INVALID: dict[str, Any] = {"beat": {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}}
 
 

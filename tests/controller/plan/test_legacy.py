@@ -140,6 +140,23 @@ def test_the_copy_back_says_that_it_is_not_instant_and_how_far_it_is() -> None:
     assert message.endswith("25% of the keys looked at, 40 live users, 12 copied")
 
 
+@pytest.mark.parametrize("job", [JobState.RUNNING, JobState.FAILED])
+def test_a_copy_that_cannot_run_says_why_and_the_way_out(job: JobState) -> None:
+    state = build_state(OFF, S.RESTORING, copying=True)
+    seen = LegacySeen(KNOWN, restore=job, restored="25% of the keys", trouble="Job demo-restore-3: no such image")
+    message = next_legacy(OFF, state, EVERYWHERE, seen, NOW, Asked.NOTHING).legacy.message
+    assert "Job demo-restore-3: no such image; mend that, or" in message
+    assert message.endswith("kubectl pinnokio rollback --force")
+
+
+def test_a_verification_that_cannot_run_says_why_as_long_as_it_cannot() -> None:
+    state = build_state(WANTED, S.VERIFYING)
+    for trouble, message in (("no such image", "no such image"), ("", "a Job compares both registries")):
+        seen = LegacySeen(verify=JobState.RUNNING, trouble=trouble)
+        state = next_legacy(WANTED, state, EVERYWHERE, seen, NOW, Asked.NOTHING)
+        assert state.legacy.message == message
+
+
 @pytest.mark.parametrize("state", [S.STOPPED, S.RESTORING])
 def test_a_person_may_go_back_without_the_copy(state: LegacyState) -> None:
     kept = build_state(OFF, state, copying=state is S.RESTORING)
