@@ -30,11 +30,15 @@ class TaskQueue:
         run: int,
         celery_task_id: str,
         trace_id: str | None = None,
+        is_next: bool = False,
     ) -> Command:
-        """The command that queues a run, for `send` or behind others in one round trip."""
+        """The command that queues a run, for `send` or behind others in one round trip.
+
+        `is_next`: before all that wait, for workers take from the tail.
+        """
         arguments = {"task_id": task_id, "run": run}
         message = build_message(celery_name(task_type), queue, celery_task_id, arguments, trace_id)
-        return "LPUSH", f"{self._prefix}{queue}", message
+        return "RPUSH" if is_next else "LPUSH", f"{self._prefix}{queue}", message
 
     async def send(self, push: Command) -> None:
         """Raises DependencyUnavailable where the broker did not take the message, OutOfMemoryError where it is full.

@@ -15,6 +15,7 @@ import msgspec
 from redis.asyncio.client import Pipeline
 
 from contract import keys
+from service.domain.recovery import LOOK_EVERY_S
 from service.domain.tasks import COMPLETED, FAILED, QUEUED, NewTask, TaskEntry, parse_entry
 from service.store.client import Valkey
 from service.store.scripts import script
@@ -33,8 +34,6 @@ _MEAN = script("mean_add")
 LEASE_S = 25.0
 # An attempt that goes without a word is a loss; after so many the task is what kills its workers.
 MAX_LOSSES = 3
-# A queued task is looked at this long after its start, and then as often: has the broker still got its message?
-LOOK_EVERY_S = 30.0
 
 _READ_TOGETHER = 500
 

@@ -12,11 +12,11 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from service.domain.errors import DependencyUnavailable
-from service.domain.recovery import choose_action
+from service.domain.recovery import choose_action, next_look_ms
 from service.domain.tasks import TaskEntry, log_fields
 from service.store.recovery import Look
 from service.store.routes import read_routes
-from service.store.tasks import LOOK_EVERY_S, Fence
+from service.store.tasks import Fence
 from service.tasks.declaring import route_of
 from service.tasks.ending import end_run, ending_of_lost, ending_of_stuck, tell_late
 from service.tasks.services import Services
@@ -60,7 +60,7 @@ class Recovery:
             if look.entry is None or action == "forget":
                 forgotten.append(look)
                 continue
-            until_ms[look.task_id] = self._next_look(look.entry)
+            until_ms[look.task_id] = next_look_ms(look.entry, self._now_ms)
             with bound_contextvars(**log_fields(look.entry)):
                 try:
                     await self._act(action, look.entry)
@@ -72,9 +72,6 @@ class Recovery:
         await self._services.quotas.release(*(look.entry for look in forgotten if look.entry is not None))
         await self._services.recovery.drop(forgotten)
         return done
-
-    def _next_look(self, entry: TaskEntry) -> int:
-        return max(entry.lease_until_ms, self._now_ms + round(LOOK_EVERY_S * 1000))
 
     async def _act(self, action: str, entry: TaskEntry) -> None:
         fence = Fence(entry.task_id, entry.run, entry.attempt)
@@ -126,6 +123,7 @@ class Recovery:
         await self._publish(entry)
 
     async def _publish(self, entry: TaskEntry) -> None:
+        """Before all that wait: it has waited its turn already."""
         queue = self._services.queue
         push = queue.build_push(
             entry.task_type,
@@ -134,6 +132,7 @@ class Recovery:
             run=entry.run,
             celery_task_id=entry.celery_task_id or "",
             trace_id=entry.trace_id,
+            is_next=True,
         )
         await queue.send(push)
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from service.domain.recovery import choose_action
-from service.domain.tasks import parse_entry
+from service.domain.recovery import LOOK_EVERY_S, choose_action, next_look_ms
+from service.domain.tasks import TaskEntry, parse_entry
 
 NOW_MS = 1_000_000_000
 LIMIT_S = 300
+LEASE_MS, RENEW_MS, CHORE_MS = 25_000, 800, 10_000
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,32 @@ def test_what_is_done(fields: dict[str, str] | None, action: str) -> None:
     if fields is not None:
         entry = parse_entry("t1", {"user_id": "u1", "max_duration": str(LIMIT_S), **fields})
     assert choose_action(entry, NOW_MS) == action
+
+
+@pytest.mark.parametrize("chore_phase_ms", range(0, CHORE_MS, 500))
+def test_a_dead_workers_run_is_taken_back_within_lease_and_one_round(chore_phase_ms: int) -> None:
+    """Whenever its worker dies, and whatever a look found just before: a worker renews, maintenance looks each 10 s."""
+    for died_ms in range(0, 60_000, RENEW_MS):
+        # It was queued at 0, and taken up at once.
+        due_ms, now_ms = round(LOOK_EVERY_S * 1000), chore_phase_ms
+        while True:
+            entry = _running_entry(lease_until_ms=min(now_ms - now_ms % RENEW_MS, died_ms) + LEASE_MS)
+            if now_ms >= due_ms:
+                if choose_action(entry, now_ms) == "take_back":
+                    break
+                due_ms = next_look_ms(entry, now_ms)
+            now_ms += CHORE_MS
+        assert now_ms - died_ms <= max(LEASE_MS, round(LOOK_EVERY_S * 1000)) + CHORE_MS
+
+
+def test_a_queued_task_is_looked_at_each_half_minute() -> None:
+    entry = parse_entry("t1", {"user_id": "u1", "max_duration": "300", "status": "queued", "lease_until": "0"})
+    assert entry is not None
+    assert next_look_ms(entry, NOW_MS) == NOW_MS + 30_000
+
+
+def _running_entry(lease_until_ms: int) -> TaskEntry:
+    fields = {"user_id": "u1", "max_duration": str(LIMIT_S), "status": "processing", "lease_until": str(lease_until_ms)}
+    entry = parse_entry("t1", fields)
+    assert entry is not None
+    return entry
