@@ -23,7 +23,7 @@ END_S = 5.0
 
 
 class OwnChores:
-    """Runs what `start` asks for, one after the other, until `stop`."""
+    """Runs what `start` asks for until `stop`, side by side: none waits for another, none runs twice at once."""
 
     def __init__(self, settings: Settings) -> None:
         self.names = frozenset(settings.beat_runs) & CHORES.keys()
@@ -31,7 +31,7 @@ class OwnChores:
             # An operator that is newer than this image knows more of them: the others must go on.
             log.error("beat_chore_unknown", names=sorted(unknown), known=sorted(CHORES))
         self._settings = settings
-        # One that is asked for while it waits or runs is left out: the next comes by itself.
+        # One that is asked for while it runs is left out: the next comes by itself.
         self._busy: set[str] = set()
         self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
@@ -49,23 +49,26 @@ class OwnChores:
             self._thread.join(END_S)
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            services = Services.open(self._settings)
-            while (name := self._asked.get()) is not None:
-                try:
-                    runner.run(self._run_one(name, services))
-                except VALKEY_FAULTS as fault:
-                    log.warning("chore_failed", task_type=name, error=repr(fault))
-                except Exception:
-                    # The edge of the thread: one that fails must not end the others.
-                    log.exception("chore_failed", task_type=name)
-                finally:
-                    self._busy.discard(name)
-            runner.run(services.close())
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        services = Services.open(self._settings)
+        async with asyncio.TaskGroup() as running:
+            while (name := await asyncio.to_thread(self._asked.get)) is not None:
+                running.create_task(self._run_one(name, services))
+        await services.close()
 
     async def _run_one(self, name: str, services: Services) -> None:
         chore = CHORES[name]
         fields: dict[str, Any] = {"task_type": name}
         with structlog.contextvars.bound_contextvars(**fields):
-            async with asyncio.timeout(chore.max_duration_s):
-                await chore.handler(services)
+            try:
+                async with asyncio.timeout(chore.max_duration_s):
+                    await chore.handler(services)
+            except VALKEY_FAULTS as fault:
+                log.warning("chore_failed", error=repr(fault))
+            except Exception:
+                # The edge of the chore: one that fails must not end the others.
+                log.exception("chore_failed")
+            finally:
+                self._busy.discard(name)

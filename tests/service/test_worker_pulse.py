@@ -1,7 +1,10 @@
 """Signs of life: when a worker counts as well, what it writes, and what beat does."""
 
+import asyncio
 import json
+import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -133,6 +136,42 @@ def test_a_chore_of_a_newer_operator_does_not_stop_the_others(
     assert OwnChores(make_settings(BEAT_RUNS="recovery,sweeping")).names == {"recovery"}
     assert "beat_chore_unknown" in caplog.text
     assert "sweeping" in caplog.text
+
+
+async def test_no_chore_of_beat_waits_for_another_and_none_runs_twice_at_once(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    go_on = threading.Event()
+
+    async def last_long(_: Services) -> None:
+        begun.append("cleanup")
+        while not go_on.is_set():  # noqa: ASYNC110 - set by another thread
+            await asyncio.sleep(0.01)
+
+    async def be_short(_: Services) -> None:
+        begun.append("recovery")
+
+    load_chores()
+    for name, handler in (("cleanup", last_long), ("recovery", be_short)):
+        monkeypatch.setitem(CHORES, name, replace(CHORES[name], handler=handler))
+    chores = OwnChores(make_settings(BEAT_RUNS="recovery,cleanup"))
+    try:
+        chores.start("cleanup")
+        chores.start("cleanup")
+        chores.start("recovery")
+        await eventually(lambda: "recovery" in begun)
+        go_on.set()
+
+        def runs_again() -> bool:
+            chores.start("cleanup")
+            return begun.count("cleanup") == 2
+
+        assert begun.count("cleanup") == 1
+        await eventually(runs_again)
+    finally:
+        go_on.set()
+        chores.stop()
 
 
 def test_the_chores_are_those_that_the_operator_knows() -> None:
