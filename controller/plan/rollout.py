@@ -310,7 +310,7 @@ def describe_publication(seen: FlagSeen) -> str:
 def _describe(state: RolloutStatus) -> str:
     measured = describe_figures(state.figures) if state.figures else "nothing measured yet"
     if state.failures:
-        measured += f"; {state.failures} failed in a row before"
+        measured += f"; failures in a row: {state.failures}"
     match state.phase:
         case RolloutPhase.OFF:
             return "off for everybody"

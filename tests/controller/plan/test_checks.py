@@ -122,7 +122,9 @@ def test_the_last_minute_of_an_interval_counts_too() -> None:
 
 def test_a_bad_check_is_forgotten_after_a_clean_one_and_the_interval_begins_anew() -> None:
     """The fourth hour has one, and a whole interval without one follows."""
-    watch = Watch().run(lambda past: BROKEN if past == timedelta(hours=4) else per_minute(), 30 * 60)
+    watch = Watch().run(lambda past: BROKEN if past == timedelta(hours=4) else per_minute(), 4 * 60 + 1)
+    assert watch.state.message.endswith("failures in a row: 1")
+    watch.run(steady(per_minute()), 26 * 60)
     assert (watch.state.phase, watch.state.step) == (P.PUBLISHING, 3)
     assert watch.watched == timedelta(hours=28)
     assert watch.events == ["StepFailed", "StepPassed", "StepPublishing"]
