@@ -18,9 +18,10 @@ from service.domain.tasks import QUEUED, NewTask
 from service.metrics import QUOTA_REFUSALS, TASKS_STARTED
 from service.rpc.dual_write import DualWrite
 from service.store.batches import run_batches
-from service.store.client import VALKEY_FAULTS
+from service.store.client import LARGE_BYTES, VALKEY_FAULTS
 from service.store.flag import FlagSource
 from service.store.patches import parse_patched
+from service.store.payloads import encode
 from service.store.tasks import Claim
 from service.tasks.declaring import limit_of, quotas_of, route_of
 from service.tasks.services import Services
@@ -138,7 +139,10 @@ class TaskStarter:
         return NeverRan(_refusal(request, str(refusal)), retry_after_ms=refusal.retry_ms)
 
     async def _queue_claimed(self, task: NewTask, claim: Claim, request: StartRequest) -> None:
-        """In one round trip, the message last: whoever takes it finds the rest."""
+        """In one round trip, the message last: whoever takes it finds the rest.
+
+        Large arguments go in one before: nothing is queued whose arguments were refused.
+        """
         user, company = self._unified.build_add_active_task(
             task.user_id, task.company_id, task.task_id, request.conversation_id
         )
@@ -150,7 +154,11 @@ class TaskStarter:
             celery_task_id=task.celery_task_id,
             trace_id=task.trace_id,
         )
-        payload = self._payloads.build_write(task.task_id, claim.run, request.arguments)
+        body = encode(request.arguments)
+        payload = self._payloads.build_write(task.task_id, claim.run, body)
+        if len(body) > LARGE_BYTES:
+            await run_batches(self._lane, [*payload])
+            payload = ()
         answers = await run_batches(self._lane, [user, company, *payload, *self._quotas.build_confirm(task), message])
         if not parse_patched(answers[0]).is_applied:
             # A user who registered before the flag came on. By now the task may have ended.

@@ -42,6 +42,10 @@ VALKEY_DOWN = (
 )
 VALKEY_FAULTS = (*VALKEY_DOWN, OSError)
 
+# A Valkey that is nearly full, or one full shard of several, may refuse a large write and take the small one behind it.
+# What others rely on goes first and alone where it is larger than this; a smaller one is not worth a round trip more.
+LARGE_BYTES = 16 * 1024
+
 
 def connect(settings: ValkeySettings, *, max_connections: int = 64, **options: Any) -> Valkey:
     """A pooled client that decodes nothing (values are bytes) and connects at its first command.

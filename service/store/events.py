@@ -53,20 +53,21 @@ class EventStore:
 
     async def publish(self, event: Event) -> str:
         """Publishes one that is kept, now and in one round trip; the answer is the event's id."""
-        answer: bytes = await self._valkey.eval(_PUBLISH, 1, *self._arguments(event))
+        answer: bytes = await self._valkey.eval(_PUBLISH, 1, *self._arguments(event, build_envelope(event)))
         return answer.decode()
 
-    def add_publish(self, pipeline: Pipeline, event: Event, name: str = "", *, is_again: bool = False) -> None:
-        """Adds the publication to `pipeline`.
+    def add_publish(self, pipeline: Pipeline, event: Event, name: str = "", *, is_again: bool = False) -> int:
+        """Adds the publication to `pipeline`; how many bytes it publishes.
 
         `is_again`: it may have been made before, and is not made twice where it is found by its `name`.
         """
-        if event.is_kept:
-            pipeline.eval(_PUBLISH, 1, *self._arguments(event, name, _LOOK_AMONG if is_again else 0))
-            return
         body = build_envelope(event)
-        for channel in self._channels(event):
-            pipeline.publish(channel, body)
+        if event.is_kept:
+            pipeline.eval(_PUBLISH, 1, *self._arguments(event, body, name, _LOOK_AMONG if is_again else 0))
+        else:
+            for channel in self._channels(event):
+                pipeline.publish(channel, body)
+        return len(body)
 
     async def read_last_id(self, user_id: str) -> StreamId:
         """Id of a user's newest event; START where there is none."""
@@ -96,12 +97,12 @@ class EventStore:
         about = await self._valkey.xinfo_stream(key)
         return bool(about["entries-added"] > about["length"])
 
-    def _arguments(self, event: Event, name: str = "", look_among: int = 0) -> tuple[str | bytes, ...]:
+    def _arguments(self, event: Event, body: bytes, name: str = "", look_among: int = 0) -> tuple[str | bytes, ...]:
         return (
             keys.events(event.uid),
             str(keys.EVENTS_MAX_ENTRIES),
             str(keys.EVENTS_TTL_S),
-            build_envelope(event),
+            body,
             name,
             str(look_among),
             *self._channels(event),

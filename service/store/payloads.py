@@ -23,11 +23,11 @@ class PayloadStore:
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
 
-    def build_write(self, task_id: str, run: int, arguments: Mapping[str, Any]) -> tuple[Command, ...]:
-        """The write; it lasts as long as a queued task's entry."""
+    def build_write(self, task_id: str, run: int, body: bytes) -> tuple[Command, ...]:
+        """The write of what `encode` made; it lasts as long as a queued task's entry."""
         key = keys.task_payload(task_id)
         return (
-            ("HSET", key, "run", run, "body", msgspec.json.encode(arguments)),
+            ("HSET", key, "run", run, "body", body),
             ("EXPIRE", key, keys.TASK_QUEUED_TTL_S),
         )
 
@@ -46,6 +46,10 @@ class PayloadStore:
     def add_delete(self, pipeline: Pipeline, task_id: str, run: int) -> None:
         """Adds the deletion to `pipeline`."""
         pipeline.eval(_DELETE, 1, keys.task_payload(task_id), str(run))
+
+
+def encode(arguments: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(arguments)
 
 
 def parse(answer: list[bytes | None], run: int) -> dict[str, Any] | None:

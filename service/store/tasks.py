@@ -17,7 +17,7 @@ from redis.asyncio.client import Pipeline
 from contract import keys
 from service.domain.recovery import LOOK_EVERY_S
 from service.domain.tasks import COMPLETED, FAILED, QUEUED, NewTask, TaskEntry, parse_entry
-from service.store.client import Valkey
+from service.store.client import LARGE_BYTES, Valkey
 from service.store.scripts import script
 
 _CLAIM = script("task_claim")
@@ -27,6 +27,7 @@ _BEGIN = script("task_begin")
 _WRITE = script("task_write")
 _ANNOUNCED = script("task_announced")
 _RESULT = script("result_write")
+_RESULT_LOST = script("task_result_lost")
 _MEAN = script("mean_add")
 
 # An attempt whose lease ran out is taken for dead. Above what a library computes without letting another thread run;
@@ -172,7 +173,8 @@ class TaskStore:
     async def finish(self, fence: Fence, fields: Mapping[str, str], result: Any = None) -> bool:
         """Ends a run, its result first; whether it was this attempt's to end.
 
-        `fields` hold `status`. Result and end go in one round trip: who sees `completed` finds the result.
+        `fields` hold `status`. Result and end go in one round trip; a large result in one before, and the end only once
+        it stands: who sees `completed` finds the result.
         """
         ttl_s = str(keys.TASK_ENDED_TTL_S)
         who = (str(fence.run), str(fence.attempt))
@@ -180,9 +182,19 @@ class TaskStore:
         if result is not None:
             body = msgspec.json.encode(result)
             pipeline.eval(_RESULT, 1, keys.task_result(fence.task_id), *who, str(keys.RESULT_TTL_S), body)
+            if len(body) > LARGE_BYTES:
+                await pipeline.execute()
         pipeline.eval(_WRITE, 1, keys.task(fence.task_id), *who, ttl_s, *_flat(fields))
         answers = await pipeline.execute()
         return bool(answers[-1])
+
+    async def note_lost_result(self, entry: TaskEntry, fields: Mapping[str, str]) -> bool:
+        """Turns a completed run, whose result is missing and which was not told of, into what `fields` say.
+
+        False where it is no longer so. Whoever may still be at its end finds it ended by another.
+        """
+        words = (str(entry.run), entry.ended_at or "", *_flat(fields))
+        return bool(await self._valkey.eval(_RESULT_LOST, 1, keys.task(entry.task_id), *words))
 
     def add_announced(self, pipeline: Pipeline, fence: Fence) -> None:
         """Adds the note that the event of the run's end was published."""

@@ -1,4 +1,4 @@
-"""How a run ends: result and status first, then the event that says so, then what is no longer needed goes.
+"""How a run ends: its result, its status, then the event that says so, then what is no longer needed goes.
 
 Whoever dies in between is followed by a redelivery of the message, or by maintenance: each finds the run ended and
 tells of it late.
@@ -18,7 +18,7 @@ from service.domain.events import Event
 from service.domain.failures import Failure
 from service.domain.progress import Report
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
-from service.store.client import VALKEY_FAULTS
+from service.store.client import LARGE_BYTES, VALKEY_FAULTS
 from service.store.failures import add_failure
 from service.store.tasks import Fence, ended_fields
 from service.tasks.declaring import notices_of
@@ -30,6 +30,7 @@ T = TypeVar("T")
 # A result is worth waiting for: Valkey restarts, fails over, or is full for a while.
 END_PATIENCE_S: Final = 120.0
 RETRY_EVERY_S: Final = 0.25
+RESULT_LOST: Final = "the task was done, but its result could not be kept: Valkey was full; start it again"
 TOLD_LATE: Final = "its worker died before it told of its end; TASK.get_task_status has it"
 
 
@@ -120,22 +121,40 @@ async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
     ending = Ending(
         entry.current_step, result=result, error=entry.error, is_cancelled=entry.status == CANCELLED, logged=TOLD_LATE
     )
+    if entry.status == COMPLETED and result is None:
+        ending = Ending(entry.current_step, error=RESULT_LOST)
+        if not await _note_lost_result(services, entry, ending):
+            return
     await patiently(lambda: _announce(services, entry, fence, ending, is_again=True))
-    log.info("task_end_told_late", status=entry.status)
+    log.info("task_end_told_late", status=ending.status)
+
+
+async def _note_lost_result(services: Services, entry: TaskEntry, ending: Ending) -> bool:
+    """False: its worker may still be about to write the result, or the end is no longer so."""
+    now = datetime.now(UTC)
+    if (now - datetime.fromisoformat(entry.ended_at or now.isoformat())).total_seconds() < END_PATIENCE_S:
+        log.warning("task_result_awaited")
+        return False
+    fields = ended_fields(ending.status, ending.percent, now.isoformat(), ending.error)
+    return await patiently(lambda: services.tasks.note_lost_result(entry, fields))
 
 
 async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: Ending, *, is_again: bool) -> None:
-    """Publishes the events, notes that they were, and drops what is no longer needed, in one round trip.
+    """Publishes the events, notes that they were, and drops what is no longer needed, in one round trip; large events
+    in one before, and the note only once they are out.
 
     `is_again`: publishes those that were not already.
     """
     report = Report(entry.task_id, ending.status, ending.step, ending.percent, ending.data)
     now = datetime.now(UTC)
     pipeline = services.quick.pipeline(transaction=False)
+    size_bytes = 0
     for number, (event_type, payload) in enumerate(notices_of(entry.task_type)(report)):
         name = f"end:{entry.task_id}:{fence.run}:{number}"
         event = Event(event_type, entry.user_id, payload, now, trace_id=entry.trace_id)
-        services.events.add_publish(pipeline, event, name, is_again=is_again)
+        size_bytes += services.events.add_publish(pipeline, event, name, is_again=is_again)
+    if size_bytes > LARGE_BYTES:
+        await pipeline.execute()
     services.tasks.add_announced(pipeline, fence)
     if ending.status == COMPLETED and ending.duration_s is not None:
         services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)

@@ -8,7 +8,7 @@ import pytest
 from contract import keys
 from service.domain.tasks import COMPLETED, FAILED, NewTask
 from service.store.client import Valkey
-from service.store.payloads import PayloadStore
+from service.store.payloads import PayloadStore, encode
 from service.store.payloads import parse as parse_payload
 from service.store.tasks import Begun, Fence, Released, TaskStore, ended_fields, parse_begun
 
@@ -147,7 +147,7 @@ async def test_a_mean_follows_the_durations(valkey: Valkey, tasks: TaskStore) ->
 async def test_arguments_are_of_one_run(valkey: Valkey) -> None:
     payloads = PayloadStore(valkey)
     for run in (1, 2):
-        for command in payloads.build_write("t1", run, {"run": run}):
+        for command in payloads.build_write("t1", run, encode({"run": run})):
             send: Any = valkey.execute_command
             await send(*command)
     # The first run's end must not take the second's arguments.
