@@ -210,7 +210,8 @@ def _after(fault: ServiceError, done: int, total: int) -> ServiceError:
     if not done:
         return fault
     kind = DependencyRefused if isinstance(fault, DependencyRefused) else DependencyUnavailable
-    return kind(f"after {done} of {total} documents were added: {fault}", retry_after_ms=fault.retry_after_ms)
+    where = f"after {done} of {total} documents were added"
+    return kind(f"{where}: {fault}", retry_after_ms=fault.retry_after_ms, logged=f"{where}: {fault.logged}")
 
 
 def _next_limit(limit: int, page_bytes: int) -> int:

@@ -118,9 +118,12 @@ class ChatListeners:
             listener.start()
 
     async def _release(self, names: list[str]) -> None:
-        """The last socket here closed. Messages that come while nobody has the thread open are its history."""
+        """The last socket here closed. Whoever else has the thread open, or opens it again soon, goes on from here.
+
+        Messages that come while nobody has it open are its history.
+        """
         if not names:
             return
         self.lost(names)
-        await self._positions.forget(names)
+        await self._positions.let_go(names)
         await self._keeper.leases.release(names)

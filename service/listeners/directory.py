@@ -51,6 +51,14 @@ class Directory:
             return {uid for uid, record in self._records.items() if record.listened_until is not None}
         return {uid for uid, record in self._records.items() if record.is_listened_for(now)}
 
+    def silent(self) -> set[str]:
+        """Users who say online and whose heartbeat has been too old for a while; none where that tells nothing."""
+        now = self._watch.clock.now()
+        if not self.is_connected or (self._trusted_from is not None and now < self._trusted_from):
+            return set()
+        heard_until = {uid: record.listened_until for uid, record in self._records.items()}
+        return {uid for uid, until in heard_until.items() if until is not None and until + GRACE < now}
+
     def is_listened_for(self, uid: str) -> bool:
         record = self._records.get(uid)
         return record is not None and record.is_listened_for(self._watch.clock.now())

@@ -98,7 +98,7 @@ class FirestoreSide:
         )
         sources = Sources(self.watch, database, outbox, self.directory.companies_of, settings.workflow_listener)
         self.listeners = UserListeners(keeper, sources, self.directory, self.presence, store, ttl_s=ttl_s)
-        self.greeter = Greeter(self.client, database, self.directory, self.listeners, events)
+        self.greeter = Greeter(self.client, database, self.directory, self.companies, self.listeners, events)
 
     def start(self) -> None:
         self.directory.start()

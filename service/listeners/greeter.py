@@ -17,6 +17,7 @@ from service.domain.events import Event, build_envelope
 from service.domain.messages import MSG_SYNC, build_messages, build_msg_sync, is_key
 from service.domain.notifications import NOTIF_SYNC, build_notif_sync, choose_visible
 from service.gateways.firestore.client import FirestoreClient
+from service.gateways.firestore.companies import AuthorizedCompanies
 from service.gateways.firestore.model import FirestoreFault
 from service.gateways.rtdb.client import RtdbClient, RtdbFault
 from service.listeners.directory import Directory
@@ -44,12 +45,14 @@ class Greeter:
         client: FirestoreClient,
         database: RtdbClient | None,
         directory: Directory,
+        companies: AuthorizedCompanies,
         users: UserListeners,
         events: EventStore,
     ) -> None:
         self._client = client
         self._database = database
         self._directory = directory
+        self._companies = companies
         self._users = users
         self._events = events
         self._readers = asyncio.Semaphore(READERS)
@@ -97,8 +100,15 @@ class Greeter:
             if kind == MSG_SYNC and self._database is not None:
                 return build_msg_sync(uid, build_messages(await self._database.read(messages_path(uid))), now)
             documents = await self._client.query(notifications_of(uid))
-        visible = choose_visible(map(read_item, documents), self._directory.companies_of(uid))
+            companies = await self._companies_of(uid)
+        visible = choose_visible(map(read_item, documents), companies)
         return build_notif_sync(uid, visible, now)
+
+    async def _companies_of(self, uid: str) -> tuple[str, ...]:
+        """Of a user who is not seen online yet they are read: none would mean all."""
+        if self._directory.says_online(uid):
+            return self._directory.companies_of(uid)
+        return await self._companies.read(uid)
 
 
 class _Envelope(msgspec.Struct):

@@ -62,6 +62,8 @@ class UserListeners:
         # A socket that was not renewed while Valkey was away is no closed one.
         self._hold_s = hold_s(ttl_s)
         self._reap_at = time.monotonic() + self._hold_s
+        # Silent users who were told to be offline.
+        self._ended: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -188,4 +190,18 @@ class UserListeners:
         if now < self._reap_at:
             return
         self._reap_at = now + REAP_S
-        self._presence.ended(await self._store.reap([uid for uid in self._held if uid not in self._presence.sockets]))
+        silent = self._directory.silent()
+        uids = [uid for uid in {*self._held, *silent} if uid not in self._presence.sockets]
+        self._presence.ended(await self._store.reap(uids))
+        await self._end_silent([uid for uid in uids if uid in silent and uid not in self._ended])
+        self._ended &= silent
+
+    async def _end_silent(self, uids: list[str]) -> None:
+        """Those who have no socket anywhere: the process that knew it died, and nobody held them then.
+
+        Each is written once: Firestore may refuse it.
+        """
+        left = await self._store.drop(dict.fromkeys(uids, ()))
+        ended = [uid for uid, count in left.items() if not count]
+        self._ended.update(ended)
+        self._presence.ended(ended)

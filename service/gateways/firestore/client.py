@@ -1,9 +1,10 @@
-"""The connection to Firestore: one channel, requests with a deadline and no retries of their own, and listen streams.
+"""The connections to Firestore: requests with a deadline and no retries of their own, and listen streams beside them.
 
 It speaks the protocol's own messages over gRPC's asyncio side. Google's generated client on top of the same channel
 wraps each message of a stream twice and repeats failed calls for a minute; its snapshot listeners are threads.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -31,7 +32,11 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # Channels of the same address and options share their connection otherwise.
+    ("grpc.use_local_subchannel_pool", 1),
 )
+# Google's servers carry 100 requests at once over a connection, and the others wait; a listen stream is one that stays.
+STREAMS_A_CHANNEL: Final = 90
 
 _PATH: Final = "/google.firestore.v1.Firestore/"
 _COMMIT: Final = types.CommitRequest.pb()
@@ -48,7 +53,9 @@ class FirestoreClient:
     def __init__(self, access: FirestoreAccess) -> None:
         self.root = access.root
         self.database = access.database
+        self._access = access
         self._channel = _open_channel(access)
+        self._listening: list[_ListenChannel] = []
         metadata = (("google-cloud-resource-prefix", access.database),)
         self._metadata = (
             (*metadata, ("authorization", f"Bearer {EMULATOR_TOKEN}")) if access.emulator_host else metadata
@@ -59,8 +66,6 @@ class FirestoreClient:
         self._query: Any = stream(
             _PATH + "RunQuery", _RUN_QUERY.SerializeToString, types.RunQueryResponse.pb().FromString
         )
-        # Answers stay bytes: gRPC would hand out None for one that cannot be parsed.
-        self._listen: Any = self._channel.stream_stream(_PATH + "Listen", _LISTEN.SerializeToString, None)
 
     async def write(self, merges: Sequence[Merge]) -> None:
         """All of them or none, at most 500."""
@@ -87,13 +92,17 @@ class FirestoreClient:
 
     def listen(self) -> Any:
         """A new listen stream: `write(request)`, `read()` → bytes or EOF, `cancel()`."""
-        return self._listen(metadata=self._metadata)
+        channel = next((each for each in self._listening if each.streams < STREAMS_A_CHANNEL), None)
+        if channel is None:
+            channel = _ListenChannel(_open_channel(self._access))
+            self._listening.append(channel)
+        return channel.listen(self._metadata)
 
     def parent_of(self, query: Query) -> str:
         return f"{self.root}/{query.parent}" if query.parent else self.root
 
     async def close(self) -> None:
-        await self._channel.close()
+        await asyncio.gather(self._channel.close(), *(each.close() for each in self._listening))
 
     async def _ask(self, method: Any, request: Any, *, limit_s: float = LIMIT_S) -> Any:
         try:
@@ -108,6 +117,28 @@ class FirestoreClient:
             update_mask={"field_paths": list(merge.fields)},
             update_transforms=transforms,
         )
+
+
+class _ListenChannel:
+    """A connection of listen streams alone; `streams`: those that are open."""
+
+    def __init__(self, channel: Any) -> None:
+        self.streams = 0
+        self._channel = channel
+        # Answers stay bytes: gRPC would hand out None for one that cannot be parsed.
+        self._listen: Any = channel.stream_stream(_PATH + "Listen", _LISTEN.SerializeToString, None)
+
+    def listen(self, metadata: Any) -> Any:
+        call = self._listen(metadata=metadata)
+        self.streams += 1
+        call.add_done_callback(self._ended)
+        return call
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    def _ended(self, _: Any) -> None:
+        self.streams -= 1
 
 
 def build_query(query: Query) -> Any:

@@ -48,6 +48,12 @@ async def test_a_failure_tells_how_far_it_got_and_the_rest_can_follow(
     assert await vectors.count(collection) == 10
 
 
+def test_how_far_it_got_quotes_in_no_log_what_was_sent() -> None:
+    fault = module._after(DependencyRefused("the text 'my secret' is too long", logged="status 400"), 8, 10)
+    assert str(fault) == "after 8 of 10 documents were added: the text 'my secret' is too long"
+    assert fault.logged == "after 8 of 10 documents were added: status 400"
+
+
 async def test_without_vectors_nothing_is_written(vectors: VectorStore, collection: str, openai: OpenAiServer) -> None:
     openai.faults.extend([rate_limited("0.01")] * 4)
     with pytest.raises(DependencyUnavailable, match=r"^the OpenAI endpoint is over its limit"):

@@ -110,7 +110,7 @@ async def test_two_tabs_on_two_replicas_are_told_once(database: RtdbStandIn, rep
             assert database.listened.count("s/chats/t/messages") == 1
             # The listening one leaves: the other goes on.
             await first.close()
-            await eventually(lambda: second_listens(second_replica), deadline_s=SLOW_S)
+            await eventually(lambda: chats_of(second_replica), deadline_s=SLOW_S)
             await eventually(lambda: push_until_told(database, second.of), deadline_s=SLOW_S)
             told = [
                 message["text"] for event in second.of("chat.message") for message in event["payload"]["raw_messages"]
@@ -119,8 +119,26 @@ async def test_two_tabs_on_two_replicas_are_told_once(database: RtdbStandIn, rep
             assert len(told) == len(set(told))
 
 
-async def second_listens(api: Api) -> bool:
-    return bool(api.app.state.listeners.chats_count)  # type: ignore[attr-defined]
+async def test_a_message_between_two_listeners_is_told(
+    database: RtdbStandIn, replica: Api, second_replica: Api
+) -> None:
+    database.put("s/chats/t/title", "a thread")
+    async with open_tab(second_replica.websocket_url, query=QUERY) as second:
+        await listening(database, "chats")
+        async with open_tab(replica.websocket_url, query=QUERY) as first:
+            # The second has the thread; it leaves, and nobody listens until the first looks again.
+            await first.next("notif.sync")
+            await second.close()
+            await eventually(lambda: not chats_of(second_replica), deadline_s=SLOW_S)
+            database.push("s/chats/t/messages", {"text": "in between"})
+            told = await first.next("chat.message")
+            assert [message["text"] for message in told["payload"]["raw_messages"]] == ["in between"]
+
+
+def chats_of(api: Api) -> int:
+    """Threads that it listens to."""
+    count: int = api.app.state.listeners.chats_count  # type: ignore[attr-defined]
+    return count
 
 
 def push_until_told(database: RtdbStandIn, of: Any) -> bool:

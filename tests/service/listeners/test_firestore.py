@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
+import grpc.aio  # type: ignore[import-untyped]
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -90,6 +92,45 @@ async def test_more_targets_than_a_stream_carries(client: FirestoreClient, fires
     await eventually(lambda: targets[3].entries == {"x": {"v": 3}}, deadline_s=SLOW_S)
     assert targets[110].entries == {"x": {"v": 2}}
     await watch.close()
+
+
+async def test_many_listen_streams_hold_up_no_request() -> None:
+    """Against a stand-in that carries 100 requests at once over a connection, as Google does, the emulator not."""
+    server = grpc.aio.server(options=[("grpc.max_concurrent_streams", 100)])
+    server.add_generic_rpc_handlers((_FewAtOnce(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    client = FirestoreClient(FirestoreAccess(PROJECT, f"127.0.0.1:{port}", None))
+    try:
+        calls = [client.listen() for _ in range(250)]
+        async with asyncio.timeout(SLOW_S):
+            assert await asyncio.gather(*(call.read() for call in calls)) == [b"open"] * len(calls)
+            assert await client.read("things/a") is not None
+        for call in calls[:100]:
+            call.cancel()
+        await eventually(lambda: sum(each.streams for each in client._listening) == 150)
+        for _ in range(100):
+            client.listen()
+        assert [each.streams for each in client._listening] == [90, 90, 70]
+    finally:
+        await client.close()
+        await server.stop(None)
+
+
+class _FewAtOnce(grpc.GenericRpcHandler):  # type: ignore[misc] # it has no types
+    """Streams that stay open, and one empty document."""
+
+    def service(self, details: Any) -> Any:
+        if details.method.endswith("Listen"):
+            return grpc.stream_stream_rpc_method_handler(self._listen)
+        return grpc.unary_unary_rpc_method_handler(self._get)
+
+    async def _listen(self, *_: Any) -> AsyncIterator[bytes]:
+        yield b"open"
+        await asyncio.Event().wait()
+
+    async def _get(self, *_: Any) -> bytes:
+        return b""
 
 
 async def test_a_query_that_is_refused_leaves_its_neighbours_alone(client: FirestoreClient) -> None:

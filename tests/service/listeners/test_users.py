@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contract.metrics import LISTENERS
+from service.listeners.presence import Presence
 from service.store.client import Valkey
 from tests.firestore.emulator import FirestoreEmulator
 from tests.rtdb_standin.server import RtdbStandIn
@@ -56,6 +57,35 @@ async def test_a_tab_on_another_replica_keeps_the_user_online(
         counts = [(await api.http.get("/healthz")).json()["listeners_count"] for api in (replica, second_replica)]
         assert sorted(counts) == [0, 1]
     await until_status(firestore, "offline")
+
+
+async def test_who_was_online_when_every_process_died_goes_offline(
+    firestore: FirestoreEmulator, make_settings: MakeSettings, environ: dict[str, str]
+) -> None:
+    heard_at = datetime.now(UTC) - timedelta(minutes=5)
+    died = {"status": "online", "heartbeat_at": heard_at, "ttl_seconds": 90, "authorized_companies_ids": ["c1"]}
+    await write(firestore, "listeners_registry/left", died)
+    # Another program's, which writes no heartbeat.
+    await write(firestore, "listeners_registry/other", {"status": "online"})
+    async with behind_uvicorn(make_settings(**environ, LISTENERS_TTL_SECONDS="2")):
+        await until_status(firestore, "offline", "left")
+    document = await asyncio.to_thread(firestore.read, "listeners_registry/left")
+    assert document is not None
+    assert document["authorized_companies_ids"] == ["c1"]
+    assert await status_of(firestore, "other") == "online"
+
+
+async def test_who_is_not_seen_online_yet_is_told_of_no_other_company(
+    firestore: FirestoreEmulator, replica: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(firestore, "listeners_registry/u1", {"authorized_companies_ids": ["c1"], "status": "offline"})
+    await write(firestore, "clients/u1/notifications/n1", NOTIFICATION)
+    await write(firestore, "clients/u1/notifications/n2", {**NOTIFICATION, "collection_id": "c2"})
+    # As where Firestore does not take the writes of presence.
+    monkeypatch.setattr(Presence, "opened", lambda *_: None)
+    async with open_tab(replica.websocket_url) as tab:
+        told = await tab.next("notif.sync")
+    assert [each["collection_id"] for each in told["payload"]["notifications"]] == ["c1"]
 
 
 async def test_who_writes_offline_is_contradicted(firestore: FirestoreEmulator, replica: Api) -> None:

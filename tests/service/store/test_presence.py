@@ -7,7 +7,7 @@ import pytest
 
 from contract import keys
 from service.settings import Settings
-from service.store.chat_positions import ChatPositions
+from service.store.chat_positions import HANDOVER_S, ChatPositions
 from service.store.client import Valkey
 from service.store.lane import Lane
 from service.store.leases import Leases
@@ -165,5 +165,6 @@ async def test_chat_positions(lane: Lane) -> None:
     assert await positions.read("u1:s:t") is None
     await positions.write("u1:s:t", "-M1")
     assert await positions.read("u1:s:t") == "-M1"
-    await positions.forget(["u1:s:t"])
-    assert await positions.read("u1:s:t") is None
+    await positions.let_go(["u1:s:t"])
+    assert await positions.read("u1:s:t") == "-M1"
+    assert 0 < await lane.ask("TTL", keys.chat_position("u1:s:t")) <= HANDOVER_S
