@@ -1,14 +1,11 @@
 """Whether the two registries tell the same of a user: what must agree, and what may differ without being drift."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import datetime
+from typing import Literal
 
 from service.domain import unified as doc
-from service.domain.legacy import LegacyUser
-
-# The legacy entry ends a day after the registration; near the end nobody can say which of the two is right.
-_LEGACY_LIVES: Final = timedelta(hours=24) - timedelta(minutes=5)
+from service.domain.legacy import LegacyUser, has_legacy_ended, read_time
 
 Kind = Literal[
     "session", "backend_route", "last_seen_at", "status", "missing_in_legacy", "missing_in_company", "collection"
@@ -77,7 +74,7 @@ def compare_user(pair: UserPair, now: datetime, *, writes_legacy: bool) -> Compa
     elif legacy is not None:
         drifts += _between(pair.user_id, legacy, unified)
     elif unified.status == doc.ONLINE:
-        if _has_ended(unified.registered_at, now):
+        if has_legacy_ended(unified.registered_at, now):
             outcome = "legacy_has_ended"
         else:
             drifts.append(Drift(pair.user_id, "missing_in_legacy", "", unified.session_id))
@@ -107,20 +104,5 @@ def _between(user_id: str, legacy: LegacyUser, unified: UnifiedUser) -> list[Dri
 
 def _is_older(unified: str, legacy: str) -> bool:
     """Legacy times have whole seconds: a unified one of the same second is the later one."""
-    unified_at, legacy_at = _read_time(unified), _read_time(legacy)
+    unified_at, legacy_at = read_time(unified), read_time(legacy)
     return legacy_at is not None and (unified_at is None or unified_at < legacy_at)
-
-
-def _has_ended(registered_at: str, now: datetime) -> bool:
-    """A time that is unknown is an old one: entries of before it was noted."""
-    at = _read_time(registered_at)
-    return at is None or now - at >= _LEGACY_LIVES
-
-
-def _read_time(text: str) -> datetime | None:
-    """None: no time, or one without its offset."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

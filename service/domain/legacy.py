@@ -1,12 +1,31 @@
 """Entries of the legacy registries, as Reflex and today's service know them (contract.md, `REGISTRY.*`)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+# A user's entry ends a day after the registration; near the end nobody can say whether it still is there.
+_LIVES: Final = timedelta(hours=24) - timedelta(minutes=5)
 
 
 def legacy_time(now: datetime) -> str:
     """`2030-01-31T12:00:00Z`."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def has_legacy_ended(registered_at: str, now: datetime) -> bool:
+    """Whether a user's entry of then has ended by itself. A time that is unknown is an old one."""
+    at = read_time(registered_at)
+    return at is None or now - at >= _LIVES
+
+
+def read_time(text: str) -> datetime | None:
+    """None: no time, or one without its offset."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 @dataclass(frozen=True, slots=True)

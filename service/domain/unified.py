@@ -35,6 +35,8 @@ FIRST_COMPANY: Final = "first_company_id"
 LAST_HEARTBEAT: Final = "last_heartbeat"
 # When the session was registered: a legacy entry lives a day from then on, whatever heartbeats come.
 REGISTERED_AT: Final = "registered_at"
+# `last_seen_at` of the legacy entry that was written with the session, "" for none.
+LEGACY_AT: Final = "legacy_at"
 CHROMA_HEARTBEAT: Final = "chroma_last_heartbeat"
 # Prefixes of list and map elements.
 AUTHORIZED: Final = "authorized:"
@@ -61,7 +63,8 @@ class Registration:
     """A user's session as it is registered.
 
     `company_id` None: the company stays what it was, at first the first authorised one, else `default`.
-    `authorized_companies` None: not told, they stay what they were.
+    `authorized_companies` None: not told, they stay what they were. `legacy_at`: `last_seen_at` of the legacy entry
+    that was written before, with the session's pointer; "" for none.
     """
 
     user_id: str
@@ -70,6 +73,7 @@ class Registration:
     now: datetime
     company_id: str | None = None
     authorized_companies: tuple[str, ...] | None = None
+    legacy_at: str = ""
 
     @property
     def at(self) -> str:

@@ -66,7 +66,7 @@ class DualWrite:
 
     @property
     def writes_legacy(self) -> bool:
-        """False: the operator has given the legacy registry up; where the flag is on, it is not written."""
+        """False: the operator has given the legacy registry up; where the flag is on, it is not written nor read."""
         return self._flag.document.legacy_writes
 
     async def write(
@@ -97,5 +97,5 @@ class DualWrite:
         is_made = await self._unified.adopt(user_id, datetime.now(UTC))
         if is_made:
             self.companies.complete(user_id)
-            log.info("unified_registry_sync_from_legacy", user_id=user_id)
+            log.info("unified_registry_sync_from_legacy", user_id=user_id, step="first_touch")
         return is_made

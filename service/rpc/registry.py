@@ -40,7 +40,8 @@ class RegistryNamespace:
         now = datetime.now(UTC)
         user = LegacyUser(user_id, session_id, backend_route or "", legacy_time(now))
         is_on = await self._dual.is_on(user_id)
-        registration = Registration(user_id, session_id, user.backend_route, now)
+        legacy_at = user.last_seen_at if self._dual.writes_legacy else ""
+        registration = Registration(user_id, session_id, user.backend_route, now, legacy_at=legacy_at)
         company_id = None
         if is_on and not self._dual.writes_legacy:
             company_id = await self._unified.register(registration)
@@ -48,7 +49,7 @@ class RegistryNamespace:
             await self._legacy.register_user(user)
             metrics.REGISTRY_OPERATIONS.count("legacy", "register_user")
             if is_on:
-                register = partial(self._unified.register, registration, is_indexed=True)
+                register = partial(self._unified.register, registration)
                 company_id = await self._dual.write("register_user", user_id, register)
         if is_on:
             self._dual.companies.complete(user_id)
@@ -58,12 +59,14 @@ class RegistryNamespace:
     async def unregister_session(self, session_id: Id) -> bool:
         """Ends a session; whether a user had it."""
         user_ids = await read_users(self._lane, session_id, scan=self._scan)
+        on = [user_id for user_id in user_ids if await self._dual.is_on(user_id)]
         # Also where legacy entries are not written any more: one of before must not outlive its session.
-        has_ended = bool(await self._legacy.unregister_session(session_id, user_ids))
+        deleted = await self._legacy.unregister_session(session_id, user_ids, forget=sorted({*user_ids} - {*on}))
         metrics.REGISTRY_OPERATIONS.count("legacy", "unregister_session")
-        for user_id in user_ids:
-            if await self._dual.is_on(user_id):
-                unregister = partial(self._unified.unregister, user_id, session_id)
-                was_online = await self._dual.write("unregister_session", user_id, unregister)
-                has_ended = has_ended or (bool(was_online) and not self._dual.writes_legacy)
+        has_ended = bool(deleted)
+        for user_id in on:
+            had_legacy = user_id in deleted and self._dual.writes_legacy
+            unregister = partial(self._unified.unregister, user_id, session_id, had_legacy=had_legacy, forgets=True)
+            was_online = await self._dual.write("unregister_session", user_id, unregister)
+            has_ended = has_ended or (bool(was_online) and not self._dual.writes_legacy)
         return has_ended

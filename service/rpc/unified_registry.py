@@ -63,9 +63,11 @@ class UnifiedRegistryNamespace:
         """Registers a user's session in a company; the user document."""
         now = datetime.now(UTC)
         route = backend_route or ""
+        legacy_at = ""
         if await self._dual.is_on(user_id) and self._dual.writes_legacy:
-            await self._legacy.register_user(LegacyUser(user_id, session_id, route, legacy_time(now)))
-        registration = Registration(user_id, session_id, route, now, company_id, tuple(authorized_companies))
+            legacy_at = legacy_time(now)
+            await self._legacy.register_user(LegacyUser(user_id, session_id, route, legacy_at))
+        registration = Registration(user_id, session_id, route, now, company_id, tuple(authorized_companies), legacy_at)
         await self._unified.register(registration)
         self._dual.companies.merge(user_id, authorized_companies)
         metrics.REGISTRY_OPERATIONS.count("unified", "register_user_session")
@@ -76,14 +78,21 @@ class UnifiedRegistryNamespace:
         """Marks the session's users offline; whether one was online with it."""
         user_ids = await read_users(self._lane, session_id, scan=self._scan)
         on = [user_id for user_id in user_ids if await self._dual.is_on(user_id)]
-        await self._legacy.unregister_session(session_id, on)
-        ended = [await self._unified.unregister(user_id, session_id) for user_id in user_ids]
+        deleted = await self._legacy.unregister_session(session_id, on, forget=[])
+        believed = deleted if self._dual.writes_legacy else []
+        ended = [
+            await self._unified.unregister(user_id, session_id, had_legacy=user_id in believed, forgets=user_id in on)
+            for user_id in user_ids
+        ]
         metrics.REGISTRY_OPERATIONS.count("unified", "unregister_user_session")
-        return any(ended)
+        return any(ended) or bool(believed)
 
     async def update_user_heartbeat(self, user_id: Id) -> bool:
         """Renews a user's entry; whether there is one."""
-        is_renewed = await self._touch(user_id, partial(self._unified.heartbeat, user_id, datetime.now(UTC)))
+        is_on = await self._dual.is_on(user_id)
+        follows = is_on and self._dual.writes_legacy
+        beat = partial(self._unified.heartbeat, user_id, datetime.now(UTC), follows=follows)
+        is_renewed = await (self._dual.adopting(user_id, beat) if is_on else beat())
         if is_renewed:
             metrics.REGISTRY_OPERATIONS.count("unified", "update_user_heartbeat")
         return is_renewed
@@ -91,13 +100,18 @@ class UnifiedRegistryNamespace:
     async def update_user_service(self, user_id: Id, service_name: str, service_data: dict[str, Any]) -> bool:
         """Replaces the lists that are given of one service; whether the user has an entry."""
         change = plan_service_change(service_name, service_data)
-        return await self._touch(user_id, partial(self._unified.update_service, user_id, change))
+        update = partial(self._unified.update_service, user_id, change)
+        return await (self._dual.adopting(user_id, update) if await self._dual.is_on(user_id) else update())
 
     async def get_user_registry(self, user_id: Id) -> dict[str, Any] | None:
         """The user document, or null."""
-        document = await self._unified.read_user(user_id)
-        if document is None and await self._dual.is_on(user_id):
-            await self._dual.adopt(user_id)
+        if not await self._dual.is_on(user_id):
+            return await self._unified.read_user(user_id)
+        if self._dual.writes_legacy:
+            document = await self._unified.read_following(user_id, datetime.now(UTC))
+        else:
+            document = await self._unified.read_user(user_id)
+        if document is None and await self._dual.adopt(user_id):
             document = await self._unified.read_user(user_id)
         return document
 
@@ -139,8 +153,3 @@ class UnifiedRegistryNamespace:
     async def cleanup_expired_entries(self) -> dict[str, int]:
         """Removes what points to entries that have ended; how many, by kind."""
         return await self._cleanup.run()
-
-    async def _touch(self, user_id: str, change: "partial[Any]") -> bool:
-        if await self._dual.is_on(user_id):
-            return await self._dual.adopting(user_id, change)
-        return bool(await change())

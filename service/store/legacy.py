@@ -30,24 +30,22 @@ class LegacyRegistry:
             *sessions.build_add(user.session_id, user.user_id),
         )
 
-    async def unregister_session(self, session_id: str, user_ids: list[str]) -> list[str]:
-        """Deletes those users' entries that still are of this session; whom it deleted."""
-        forget = sessions.build_remove(session_id, user_ids)
+    async def unregister_session(self, session_id: str, user_ids: list[str], *, forget: list[str]) -> list[str]:
+        """Deletes those users' entries that still are of this session; whom it deleted.
+
+        `forget`: whom the session's pointer loses. The others are still to be unregistered elsewhere.
+        """
+        forgetting = sessions.build_remove(session_id, forget)
         deletes: list[Command] = [
             ("EVAL", _DELETE_IF_EQUAL, 1, keys.legacy_user(user_id), "session_id", session_id) for user_id in user_ids
         ]
-        answers = await self._write(*forget, *deletes)
-        deleted = answers[len(forget) :]
+        answers = await self._write(*forgetting, *deletes)
+        deleted = answers[len(forgetting) :]
         return [user_id for user_id, is_deleted in zip(user_ids, deleted, strict=True) if is_deleted]
 
     async def read_user(self, user_id: str) -> LegacyUser | None:
         """None: not registered (any more)."""
-        fields = ("session_id", "backend_route", "last_seen_at")
-        values = await self._lane.ask("HMGET", keys.legacy_user(user_id), *fields)
-        if values[0] is None:
-            return None
-        session_id, backend_route, last_seen_at = ((value or b"").decode() for value in values)
-        return LegacyUser(user_id, session_id, backend_route, last_seen_at)
+        return parse_user(user_id, await self._lane.ask(*build_read_user(user_id)))
 
     async def register_collection(self, entry: LegacyCollection) -> None:
         key = keys.legacy_collection(entry.user_id, entry.collection_name)
@@ -69,6 +67,20 @@ class LegacyRegistry:
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+
+def build_read_user(user_id: str) -> Command:
+    return ("HMGET", keys.legacy_user(user_id), "session_id", "backend_route", "last_seen_at")
+
+
+def parse_user(user_id: str, answer: Any) -> LegacyUser | None:
+    """Reads what `build_read_user` is answered; raises it where it is an error."""
+    if isinstance(answer, Exception):
+        raise answer
+    if answer[0] is None:
+        return None
+    session_id, backend_route, last_seen_at = ((value or b"").decode(errors="replace") for value in answer)
+    return LegacyUser(user_id, session_id, backend_route, last_seen_at)
 
 
 def _hset(key: str, fields: Mapping[str, str]) -> Command:

@@ -9,15 +9,14 @@ from contract import keys
 from service.domain import unified as doc
 from service.domain.drift import UnifiedUser, UserPair
 from service.domain.ids import DEFAULT_COMPANY
-from service.domain.legacy import LegacyUser
 from service.store.batches import run_batches
 from service.store.lane import Command, Lane
+from service.store.legacy import build_read_user, parse_user
 
 # Keys of one SCAN: a fraction of a millisecond of Valkey's time, so that requests hardly notice.
 SCAN_COUNT: Final = 1_000
 # Users of one round trip.
 _BATCH: Final = 100
-_LEGACY_FIELDS: Final = ("session_id", "backend_route", "last_seen_at")
 _LEGACY_USER: Final = keys.legacy_user("")
 _UNIFIED_USER: Final = keys.unified_user("")
 _COLLECTION: Final = "registry:chroma:"
@@ -79,8 +78,8 @@ async def read_pairs(
     """What both registries hold of each user now."""
     for start in range(0, len(users), _BATCH):
         batch = users[start : start + _BATCH]
-        asked: list[Command] = [("HMGET", keys.legacy_user(user_id), *_LEGACY_FIELDS) for user_id in batch]
-        legacy = await run_batches(lane, asked, if_other_type=[None] * len(_LEGACY_FIELDS))
+        asked: list[Command] = [build_read_user(user_id) for user_id in batch]
+        legacy = await run_batches(lane, asked, if_other_type=(None,))
         unified = await run_batches(
             lane, [("HGETALL", keys.unified_user(user_id)) for user_id in batch], if_other_type=()
         )
@@ -90,7 +89,7 @@ async def read_pairs(
         for user_id, words, fields, is_in in zip(batch, legacy, hashes, company, strict=True):
             yield UserPair(
                 user_id,
-                _legacy_user(user_id, words),
+                parse_user(user_id, words),
                 _unified_user(fields, is_in_company=bool(is_in)),
                 collections.get(user_id, frozenset()) if fields else frozenset(),
             )
@@ -126,13 +125,6 @@ def _ask_company(user_id: str, fields: dict[str, str]) -> tuple[str, str, str]:
 def _hash(words: Sequence[bytes]) -> dict[str, str]:
     texts = [word.decode(errors="replace") for word in words]
     return dict(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _legacy_user(user_id: str, values: list[bytes | None]) -> LegacyUser | None:
-    if values[0] is None:
-        return None
-    session_id, backend_route, last_seen_at = ((value or b"").decode(errors="replace") for value in values)
-    return LegacyUser(user_id, session_id, backend_route, last_seen_at)
 
 
 def _unified_user(fields: dict[str, str], *, is_in_company: bool) -> UnifiedUser | None:

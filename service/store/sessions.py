@@ -1,7 +1,7 @@
 """`registry:session:{session_id}`: the users of a session, so that unregistering it costs the same among 100,000 users.
 
 It only points: whoever follows it compares with the user's own entry before changing anything. A stale pointer is
-harmless and ends with its time to live.
+harmless and ends with its time to live, which registrations and heartbeats renew.
 """
 
 from contract import keys
@@ -17,7 +17,10 @@ def build_add(session_id: str, user_id: str) -> tuple[Command, ...]:
 
 
 def build_remove(session_id: str, user_ids: list[str]) -> tuple[Command, ...]:
-    """Commands that forget the users, to be sent before the entries they point to are changed."""
+    """Commands that forget the users, to be sent with the last change of what they point to.
+
+    Who fails before it finds the users again.
+    """
     return (("SREM", keys.session(session_id), *user_ids),) if user_ids else ()
 
 

@@ -1,29 +1,39 @@
 """The unified registry in Valkey: one hash a user, one a company; each change one script on one key.
 
 What a user's change means for the company is a second change on its own key; one that is lost between the two is
-mended by the user's next call or by the cleanup (`service.store.cleanup`). Every method raises redis-py's errors.
+mended by the user's next registration or heartbeat, or by the cleanup (`service.store.cleanup`). Every method raises
+redis-py's errors.
 """
 
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from msgspec.structs import replace
 
 from contract import keys
 from service.domain import unified as doc
+from service.domain.following import UnifiedSession, plan_following
 from service.domain.ids import DEFAULT_COMPANY
+from service.domain.legacy import LegacyUser
 from service.domain.unified import Registration, ServiceChange
 from service.store import sessions
 from service.store.companies import CompanyCache, KnownCompanies
 from service.store.lane import Command, Lane
-from service.store.legacy import LegacyRegistry
+from service.store.legacy import LegacyRegistry, build_read_user, parse_user
 from service.store.patches import Patch, Patched, parse_patched
+
+log = structlog.get_logger("unified_registry")
 
 # Enough to see what ran lately; a document is read as a whole.
 HISTORY_KEPT: Final = 50
 # What a user goes on with is among the last ones.
 CONVERSATIONS_KEPT: Final = 100
 _TTL_S: Final = keys.UNIFIED_TTL_S
+# What tells whether a user's session is in step with the legacy registry, and where it is.
+_SESSION: Final = (
+    doc.STATUS, doc.CURRENT_COMPANY, doc.SESSION_ID, doc.BACKEND_ROUTE, doc.REGISTERED_AT, doc.LEGACY_AT,
+)  # fmt: skip
 
 
 class UnifiedRegistry:
@@ -35,13 +45,11 @@ class UnifiedRegistry:
 
     # Sessions
 
-    async def register(self, registration: Registration, *, is_indexed: bool = False) -> str:
-        """Writes the session; what the user's services hold stays. The answer is the user's current company.
-
-        `is_indexed`: who wrote the legacy entry has noted the session's user.
-        """
+    async def register(self, registration: Registration) -> str:
+        """Writes the session; what the user's services hold stays. The answer is the user's current company."""
         user_id = registration.user_id
         cached = self._companies.get(user_id)
+        is_indexed = bool(registration.legacy_at)
         if is_indexed and cached is not None and cached.current is not None and not registration.names_companies:
             again = await self._register_again(registration, cached.current)
             if again is not None:
@@ -74,7 +82,8 @@ class UnifiedRegistry:
         session = (
             doc.USER_ID, user_id, doc.SESSION_ID, registration.session_id,
             doc.BACKEND_ROUTE, registration.backend_route, doc.LAST_SEEN_AT, at,
-            doc.LAST_HEARTBEAT, at, doc.REGISTERED_AT, at, doc.STATUS, doc.ONLINE,
+            doc.LAST_HEARTBEAT, at, doc.REGISTERED_AT, at, doc.LEGACY_AT, registration.legacy_at,
+            doc.STATUS, doc.ONLINE,
         )  # fmt: skip
         active = doc.build_active_user(registration.session_id, at)
         answers = await self._lane.run(
@@ -115,45 +124,99 @@ class UnifiedRegistry:
                     _raise_first(await self._lane.run(*_active(current, user_id, session_id or "", at)))
         self._companies.put(user_id, KnownCompanies(companies[0], current))
 
-    async def unregister(self, user_id: str, session_id: str) -> bool:
-        """Marks the user offline, if this is still the session; whether it was."""
+    async def unregister(
+        self, user_id: str, session_id: str, *, had_legacy: bool = False, forgets: bool = False
+    ) -> bool:
+        """Marks the user offline, if this is still the session; whether it was.
+
+        `had_legacy`: the user's legacy entry was of this session and is deleted, so that a session written with an
+        older one has ended too. `forgets`: the session's pointer goes, last, so that who failed before finds the user.
+        """
         patch = Patch(
             guard={doc.SESSION_ID: session_id, doc.STATUS: doc.ONLINE},
             read=(doc.CURRENT_COMPANY,),
             set={doc.STATUS: doc.OFFLINE},
         )
         patched = await self._patch_user(user_id, patch)
+        if not patched.is_applied and had_legacy:
+            await self._leave_with_legacy(user_id)
+        after = sessions.build_remove(session_id, [user_id] if forgets else [])
         if patched.is_applied:
-            await self._leave(patched.before[0] or DEFAULT_COMPANY, user_id)
+            after = (_build_leave(patched.before[0] or DEFAULT_COMPANY, user_id), *after)
+        if after:
+            _raise_first(await self._lane.run(*after))
         return patched.is_applied
 
     async def adopt(self, user_id: str, now: datetime) -> bool:
         """First touch: makes a user's entry from the legacy one, unless there is one; whether it made one."""
         legacy = await LegacyRegistry(self._lane).read_user(user_id)
-        if legacy is None:
-            return False
-        registration = Registration(user_id, legacy.session_id, legacy.backend_route, now)
-        patch = _register_patch(registration)
-        values = patch.set | {doc.REGISTERED_AT: legacy.last_seen_at}
-        patched = await self._patch_user(user_id, replace(patch, only_if="new", read=(), set=values))
-        if patched.is_applied:
-            _raise_first(await self._lane.run(*_join(registration, DEFAULT_COMPANY)))
-        return patched.is_applied
+        return legacy is not None and await self._take_over(legacy, None, now)
 
-    async def heartbeat(self, user_id: str, now: datetime) -> bool:
-        """Renews the user's entry, and the company's of it; whether there was one."""
+    async def heartbeat(self, user_id: str, now: datetime, *, follows: bool = False) -> bool:
+        """Renews the user's entry, the company's of it and the session's pointer; whether there was an entry.
+
+        `follows`: where the legacy registry knows better, its session is taken over (`service.domain.following`).
+        """
         at = now.isoformat()
-        patch = Patch(
-            only_if="exists",
-            read=(doc.STATUS, doc.CURRENT_COMPANY, doc.SESSION_ID),
-            set={doc.LAST_HEARTBEAT: at, doc.LAST_SEEN_AT: at},
-            ttl_s=_TTL_S,
+        patch = Patch(only_if="exists", read=_SESSION, set={doc.LAST_HEARTBEAT: at, doc.LAST_SEEN_AT: at}, ttl_s=_TTL_S)
+        legacy = (build_read_user(user_id),) if follows else ()
+        answers = await self._lane.run(patch.command(keys.unified_user(user_id)), *legacy)
+        patched = parse_patched(answers[0])
+        if not patched.is_applied:
+            return False
+        session = _read_session(patched.before)
+        if follows and await self._follow(user_id, session, parse_user(user_id, answers[1]), now):
+            return True
+        # A heartbeat that comes late does not bring a user back who has left.
+        if session.status == doc.ONLINE:
+            company_id = patched.before[1] or DEFAULT_COMPANY
+            active = _active(company_id, user_id, session.session_id, at)
+            _raise_first(await self._lane.run(*active, *sessions.build_add(session.session_id, user_id)))
+        return True
+
+    async def _follow(self, user_id: str, session: UnifiedSession, legacy: LegacyUser | None, now: datetime) -> bool:
+        """Brings the user's session in step with the legacy registry; whether anything had to be changed and was."""
+        step = plan_following(legacy, session, now)
+        if step == "adopt" and legacy is not None:
+            is_changed = await self._take_over(legacy, session, now)
+        else:
+            is_changed = step == "leave" and await self._mark_left(user_id, session)
+        if is_changed:
+            log.info("unified_registry_sync_from_legacy", user_id=user_id, step=step)
+        return is_changed
+
+    async def _leave_with_legacy(self, user_id: str) -> None:
+        """Marks a user offline whose legacy entry was just deleted, whatever session the unified one had kept."""
+        answers = await self._lane.run(("HMGET", keys.unified_user(user_id), *_SESSION), build_read_user(user_id))
+        _raise_first(answers)
+        session = _read_session(tuple(None if value is None else value.decode() for value in answers[0]))
+        legacy = parse_user(user_id, answers[1])
+        if legacy is None and plan_following(None, session, datetime.now(UTC), has_just_ended=True) == "leave":
+            await self._mark_left(user_id, session)
+
+    async def _take_over(self, legacy: LegacyUser, session: UnifiedSession | None, now: datetime) -> bool:
+        """Makes the session the legacy one, while the entry is still as it was read; None: while there is none."""
+        user_id, legacy_at = legacy.user_id, legacy.last_seen_at
+        registration = Registration(user_id, legacy.session_id, legacy.backend_route, now, legacy_at=legacy_at)
+        patch = _register_patch(registration)
+        patch = replace(
+            patch,
+            only_if="new" if session is None else "exists",
+            guard=_guard(session),
+            read=(doc.CURRENT_COMPANY,),
+            set=patch.set | {doc.REGISTERED_AT: legacy_at},
         )
         patched = await self._patch_user(user_id, patch)
-        status, company_id, session_id = patched.before or (None, None, None)
-        # A heartbeat that comes late does not bring a user back who has left.
-        if status == doc.ONLINE:
-            await self._lane.run(*_active(company_id or DEFAULT_COMPANY, user_id, session_id or "", at))
+        if patched.is_applied:
+            joining = _join(registration, patched.before[0] or DEFAULT_COMPANY)
+            _raise_first(await self._lane.run(*joining, *sessions.build_add(legacy.session_id, user_id)))
+        return patched.is_applied
+
+    async def _mark_left(self, user_id: str, session: UnifiedSession) -> bool:
+        patch = Patch(guard=_guard(session), read=(doc.CURRENT_COMPANY,), set={doc.STATUS: doc.OFFLINE})
+        patched = await self._patch_user(user_id, patch)
+        if patched.is_applied:
+            await self._leave(patched.before[0] or DEFAULT_COMPANY, user_id)
         return patched.is_applied
 
     # Services
@@ -228,6 +291,17 @@ class UnifiedRegistry:
         """The contract's user document; None: no entry."""
         return doc.build_user_document(await self._fields(keys.unified_user(user_id)))
 
+    async def read_following(self, user_id: str, now: datetime) -> dict[str, Any] | None:
+        """As `read_user`; where the legacy registry knows better, its session is taken over first."""
+        key = keys.unified_user(user_id)
+        answers = await self._lane.run(("HGETALL", key), build_read_user(user_id))
+        _raise_first(answers)
+        fields = _pair(answers[0])
+        session = _read_session(tuple(fields.get(name) for name in _SESSION))
+        if fields and await self._follow(user_id, session, parse_user(user_id, answers[1]), now):
+            fields = await self._fields(key)
+        return doc.build_user_document(fields)
+
     async def read_company(self, company_id: str) -> dict[str, Any] | None:
         """The contract's company document; None: no entry."""
         return doc.build_company_document(company_id, await self._fields(keys.company(company_id)))
@@ -251,8 +325,7 @@ class UnifiedRegistry:
         return known
 
     async def _fields(self, key: str) -> dict[str, str]:
-        words = [word.decode() for word in await self._lane.ask("HGETALL", key)]
-        return dict(zip(words[::2], words[1::2], strict=True))
+        return _pair(await self._lane.ask("HGETALL", key))
 
     async def _patch_user(self, user_id: str, patch: Patch) -> Patched:
         return parse_patched(await self._lane.ask(*patch.command(keys.unified_user(user_id))))
@@ -261,7 +334,31 @@ class UnifiedRegistry:
         await self._lane.ask(*_company_patch(company_id, append=(field,)).command(keys.company(company_id)))
 
     async def _leave(self, company_id: str, user_id: str) -> None:
-        await self._lane.ask("HDEL", keys.company(company_id), doc.USER + user_id)
+        await self._lane.ask(*_build_leave(company_id, user_id))
+
+
+def _build_leave(company_id: str, user_id: str) -> Command:
+    return ("HDEL", keys.company(company_id), doc.USER + user_id)
+
+
+def _pair(words: list[bytes]) -> dict[str, str]:
+    texts = [word.decode() for word in words]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _read_session(values: tuple[str | None, ...]) -> UnifiedSession:
+    """Of the values of `_SESSION`."""
+    status, _, session_id, backend_route, registered_at, legacy_at = (value or "" for value in values)
+    return UnifiedSession(session_id, backend_route, status, registered_at, legacy_at)
+
+
+def _guard(session: UnifiedSession | None) -> dict[str, str]:
+    """What must still be as it was read, so that a registration meanwhile wins."""
+    if session is None:
+        return {}
+    held = {doc.SESSION_ID: session.session_id, doc.STATUS: session.status, doc.REGISTERED_AT: session.registered_at}
+    # A field that was missing cannot be named.
+    return {field: value for field, value in held.items() if value}
 
 
 def _register_patch(registration: Registration) -> Patch:
@@ -272,6 +369,7 @@ def _register_patch(registration: Registration) -> Patch:
         doc.LAST_SEEN_AT: registration.at,
         doc.LAST_HEARTBEAT: registration.at,
         doc.REGISTERED_AT: registration.at,
+        doc.LEGACY_AT: registration.legacy_at,
         doc.STATUS: doc.ONLINE,
     }
     if registration.company_id is not None:

@@ -1,9 +1,13 @@
-"""Any order of registry calls, held against a model: the answers, the documents, the companies, the legacy hashes."""
+"""Any order of registry calls, held against a model: the answers, the documents, the companies, the legacy hashes.
+
+The flag goes on and off between them. The registries' clock goes a second on at each look: legacy times are in seconds.
+"""
 
 import asyncio
 import itertools
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
 
@@ -14,6 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from contract import keys
+from contract.flag import FlagDocument, encode
+from service.rpc import registry, unified_registry
 from service.settings import Settings
 from tests.service.application import Api, in_process
 from tests.service.rpc.registry_model import DEFAULT, RegistryModel, UnifiedEntry
@@ -25,6 +31,14 @@ COMPANIES = st.sampled_from([DEFAULT, "acme", "beta"])
 ROUTES = st.sampled_from([None, "", "http://route"])
 NAMES = st.sampled_from(["a", "b", "c"])
 _lives = itertools.count()
+_revisions = itertools.count(1)
+_seconds = itertools.count()
+
+
+class TickingClock(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + timedelta(seconds=next(_seconds))
 
 
 class Running:
@@ -36,6 +50,10 @@ class Running:
 
     def data(self, method: str, *args: Any) -> Any:
         return self.run(self._api.data(method, *args))
+
+    def switch(self, client: Any, *, on: bool) -> None:
+        client.set(keys.FLAG, encode(FlagDocument(revision=next(_revisions), enabled=on)))
+        self.run(self._api.app.state.services.flag.reread())  # type: ignore[attr-defined]
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self._runner.run(coroutine)
@@ -61,6 +79,7 @@ class Registries(RuleBasedStateMachine):
         self._client = valkey.client()
         self._life = f"{next(_lives)} "
         self._model = RegistryModel(on=on)
+        self._service.switch(self._client, on=on)
 
     def own(self, name: str) -> str:
         return name if name == DEFAULT else self._life + name
@@ -70,6 +89,11 @@ class Registries(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self._client.close()
+
+    @rule(on=st.booleans())
+    def switch_the_flag(self, on: bool) -> None:
+        self._service.switch(self._client, on=on)
+        self._model.on = on
 
     @rule(user=USERS, session=SESSIONS, route=ROUTES)
     def register_user(self, user: str, session: str, route: str | None) -> None:
@@ -102,8 +126,7 @@ class Registries(RuleBasedStateMachine):
     @rule(user=USERS)
     def heartbeat(self, user: str) -> None:
         user = self.own(user)
-        was_there = self._model.touch(user) is not None
-        assert self.call("UNIFIED_REGISTRY.update_user_heartbeat", user) is was_there
+        assert self.call("UNIFIED_REGISTRY.update_user_heartbeat", user) is self._model.beat(user)
 
     @rule(user=USERS, key=st.sampled_from(["collections", "active_conversations"]), names=st.lists(NAMES, max_size=4))
     def replace_a_list(self, user: str, key: str, names: list[str]) -> None:
@@ -145,7 +168,7 @@ class Registries(RuleBasedStateMachine):
     def read(self, user: str) -> None:
         user = self.own(user)
         document = self.call("UNIFIED_REGISTRY.get_user_registry", user)
-        entry = self._model.touch(user)
+        entry = self._model.follow(user)
         assert (None if document is None else _plain(document)) == (entry and _expected(user, entry))
 
     @rule(company=COMPANIES)
@@ -191,8 +214,10 @@ def _expected(user: str, entry: UnifiedEntry) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("on", [False, True], ids=["off", "on"])
-def test_any_order_of_calls(shared_valkey: RunningValkey, on: bool) -> None:
-    settings = settings_for(shared_valkey.settings, UNIFIED_REGISTRY_ENABLED=str(on).lower())
+def test_any_order_of_calls(shared_valkey: RunningValkey, monkeypatch: pytest.MonkeyPatch, on: bool) -> None:
+    settings = settings_for(shared_valkey.settings)
+    for module in (registry, unified_registry):
+        monkeypatch.setattr(module, "datetime", TickingClock)
     limits = examples(max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck), database=None)
     with running(settings) as service:
         # It takes any factory of machines; its declaration says class.

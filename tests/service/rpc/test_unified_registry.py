@@ -299,3 +299,80 @@ async def test_without_legacy_writes_the_unified_registry_stands_alone(api: Api,
     assert (await read(api))["user_info"]["status"] == "online"
     assert await api.data("REGISTRY.unregister_session", "s") is True
     assert await api.data("REGISTRY.unregister_session", "s") is False
+
+
+async def switch(api: Api, valkey: Valkey, revision: int, **fields: Any) -> None:
+    await valkey.set(keys.FLAG, encode(FlagDocument(revision=revision, **fields)))
+    await api.app.state.services.flag.reread()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def rolled_back(api: Api, valkey: Valkey) -> Api:
+    """Users `moved` and `left` registered with the flag on and were written by the legacy registry alone since."""
+    await switch(api, valkey, 1, enabled=True)
+    for user in ("moved", "left"):
+        await api.data("REGISTRY.register_user", user, f"s1 {user}", "route1")
+    await switch(api, valkey, 2, enabled=False)
+    for user in ("moved", "left"):
+        assert await api.data("REGISTRY.unregister_session", f"s1 {user}") is True
+    await api.data("REGISTRY.register_user", "moved", "s2", "route2")
+    await switch(api, valkey, 3, enabled=True)
+    return api
+
+
+async def test_after_a_rollback_the_legacy_session_is_taken_over(rolled_back: Api) -> None:
+    moved = (await read(rolled_back, "moved"))["user_info"]
+    assert (moved["session_id"], moved["backend_route"], moved["status"]) == ("s2", "route2", "online")
+    assert (await read(rolled_back, "left"))["user_info"]["status"] == "offline"
+    assert await rolled_back.data(f"{SPACE}.get_company_active_users", "default") == ["moved"]
+
+
+async def test_after_a_rollback_a_heartbeat_takes_the_legacy_session_over(rolled_back: Api) -> None:
+    for user in ("moved", "left"):
+        assert await rolled_back.data(f"{SPACE}.update_user_heartbeat", user) is True
+    assert await rolled_back.data(f"{SPACE}.get_company_active_users", "default") == ["moved"]
+
+
+@pytest.mark.parametrize("method", ["REGISTRY.unregister_session", f"{SPACE}.unregister_user_session"])
+async def test_after_a_rollback_the_legacy_session_can_be_ended(rolled_back: Api, method: str) -> None:
+    assert await rolled_back.data(method, "s2") is True
+    assert (await read(rolled_back, "moved"))["user_info"]["status"] == "offline"
+
+
+async def test_a_rollback_back_to_no_legacy_writes_believes_the_unified_registry(
+    rolled_back: Api, valkey: Valkey
+) -> None:
+    await switch(rolled_back, valkey, 4, enabled=True, legacy_writes=False)
+    assert (await read(rolled_back, "left"))["user_info"]["status"] == "online"
+
+
+@pytest.mark.parametrize("method", ["REGISTRY.unregister_session", f"{SPACE}.unregister_user_session"])
+async def test_a_session_that_heartbeats_keep_can_be_ended_after_its_first_day(
+    api_on: Api, valkey: Valkey, method: str
+) -> None:
+    await register(api_on)
+    # Both end a day after the registration.
+    for key in (keys.session("s"), keys.legacy_user("u")):
+        await valkey.delete(key)
+    await valkey.hset(keys.unified_user("u"), "legacy_at", "2020-01-01T00:00:00Z")
+    assert await api_on.data(f"{SPACE}.update_user_heartbeat", "u") is True
+    assert 86_390 < await valkey.ttl(keys.session("s")) <= 86_400
+    await api_on.data(method, "s")
+    assert (await read(api_on))["user_info"]["status"] == "offline"
+    assert await valkey.exists(keys.session("s")) == 0
+
+
+@pytest.mark.parametrize("method", ["REGISTRY.unregister_session", f"{SPACE}.unregister_user_session"])
+async def test_a_session_whose_unified_end_failed_can_be_ended_again(api_on: Api, valkey: Valkey, method: str) -> None:
+    await register(api_on)
+    key = keys.unified_user("u")
+    entry: Any = await valkey.hgetall(key)
+    await valkey.delete(key)
+    await valkey.set(key, "no hash")
+    await api_on.call(method, "s")
+    assert await valkey.exists(keys.legacy_user("u")) == 0
+    await valkey.delete(key)
+    await valkey.hset(key, mapping=entry)
+    await api_on.call(method, "s")
+    assert (await valkey.hget(key, "status")) == b"offline"
+    assert await valkey.exists(keys.session("s")) == 0

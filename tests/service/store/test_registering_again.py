@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from contract import keys
+from service.domain.legacy import legacy_time
 from service.domain.unified import Registration
 from service.store.client import Valkey
 from service.store.lane import Lane
@@ -14,7 +15,8 @@ from service.store.unified import UnifiedRegistry
 
 def session(session_id: str, company_id: str | None = None) -> Registration:
     companies = None if company_id is None else (company_id,)
-    return Registration("u", session_id, "", datetime.now(UTC), company_id, companies)
+    now = datetime.now(UTC)
+    return Registration("u", session_id, "", now, company_id, companies, legacy_time(now))
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ async def registry(lane: Lane) -> UnifiedRegistry:
 
 
 async def again(unified: UnifiedRegistry, session_id: str) -> str:
-    return await unified.register(session(session_id), is_indexed=True)
+    return await unified.register(session(session_id))
 
 
 async def active(unified: UnifiedRegistry, company_id: str) -> dict[str, Any]:
