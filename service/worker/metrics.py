@@ -102,7 +102,7 @@ class WorkerMetrics:
         elif report.status == FAILED:
             self.failed(name, queue, report.exception or "")
         else:
-            self._revoked(name, self._hostname, queue).inc()
+            self.revoked(name, queue)
         if report is None:
             return
         if report.status is None:
@@ -114,6 +114,9 @@ class WorkerMetrics:
 
     def failed(self, name: str, queue: str, exception: str) -> None:
         self._failed(name, self._hostname, queue, exception).inc()
+
+    def revoked(self, name: str, queue: str) -> None:
+        self._revoked(name, self._hostname, queue).inc()
 
     def rejected(self, name: str, queue: str) -> None:
         self._rejected(name, self._hostname, queue).inc()

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 import structlog
 from billiard.exceptions import WorkerLostError
-from celery.exceptions import Reject, TimeLimitExceeded
+from celery.exceptions import Reject, Terminated, TimeLimitExceeded
 from celery.worker import state
 from celery.worker.request import Request
 
@@ -19,7 +19,7 @@ from service.settings import Settings
 from service.store.celery_message import SENT_AT
 from service.store.recovery import take_from_dead_process
 from service.tasks.services import worker_name
-from service.worker.hard_limit import end_lost_in_background
+from service.worker.hard_limit import cancel_revoked_in_background, end_lost_in_background
 from service.worker.metrics import WorkerMetrics
 from service.worker.plain_client import connect_plainly
 from service.worker.pulse import Peak, RunningTask
@@ -60,20 +60,41 @@ def make_request_class(settings: Settings, metrics: WorkerMetrics, peak: Peak) -
                 metrics.failed(self.name, self.queue, TimeLimitExceeded.__name__)
             return super().on_timeout(soft, timeout)
 
+        def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+            # A message that expired is a chore's.
+            if not expired:
+                _cancel(settings, metrics, self, is_terminated=terminated)
+            celerys: Any = super()
+            celerys._announce_revoked(reason, terminated, signum, expired)
+
         def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-            fault = getattr(exc_info.exception, "exc", exc_info.exception)
-            if isinstance(fault, WorkerLostError):
-                metrics.died(self.name, self.queue)
-                # A chore has no task.
-                if "task_id" in self.kwargs:
-                    _take_back(settings, self.kwargs["task_id"], self.kwargs["run"])
-            elif isinstance(fault, Reject):
-                metrics.rejected(self.name, self.queue)
-            else:
-                metrics.failed(self.name, self.queue, type(fault).__name__)
+            _note_failure(settings, metrics, self, exc_info)
             return super().on_failure(exc_info, *args, **kwargs)
 
     return CountedRequest
+
+
+def _note_failure(settings: Settings, metrics: WorkerMetrics, request: Any, exc_info: Any) -> None:
+    fault = getattr(exc_info.exception, "exc", exc_info.exception)
+    if request._already_revoked or isinstance(fault, Terminated):
+        # Counted and ended where that is announced.
+        return
+    if isinstance(fault, WorkerLostError):
+        metrics.died(request.name, request.queue)
+        # A chore has no task.
+        if "task_id" in request.kwargs:
+            _take_back(settings, request.kwargs["task_id"], request.kwargs["run"])
+    elif isinstance(fault, Reject):
+        metrics.rejected(request.name, request.queue)
+    else:
+        metrics.failed(request.name, request.queue, type(fault).__name__)
+
+
+def _cancel(settings: Settings, metrics: WorkerMetrics, request: Any, *, is_terminated: bool) -> None:
+    metrics.revoked(request.name, request.queue)
+    if "task_id" in request.kwargs:
+        task_id, run = request.kwargs["task_id"], request.kwargs["run"]
+        cancel_revoked_in_background(settings, task_id, run, is_terminated=is_terminated)
 
 
 def _waited_s(request: Request) -> float | None:

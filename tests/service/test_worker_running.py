@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from celery.app.control import Control
 
 from contract import keys
 from contract.queues import MAINTENANCE
-from service.domain.tasks import COMPLETED
+from service.domain.tasks import CANCELLED, COMPLETED
 from service.store.tasks import Fence, ended_fields
 from service.worker.app import make_app
 from tests.service.running_worker import User, Worker, listening_user
@@ -228,3 +229,43 @@ async def _is_length(user: User, messages: int) -> bool:
     waiting = await user.valkey.llen("{pinnokio}:default")
     taken = await user.valkey.hlen("{pinnokio}:unacked")
     return bool(waiting == messages and taken == (1 if messages else 0))
+
+
+@pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGKILL"])
+async def test_a_running_task_that_is_terminated_by_celery_is_cancelled(user: User, signal_name: str) -> None:
+    answer = await user.start("test_wait", "terminated")
+    await user.next_event()
+    _control(user).revoke(answer["celery_task_id"], terminate=True, signal=signal_name)
+    await _is_cancelled(user, "terminated")
+    await user.start("test_fail", "after")
+    assert (await user.events_until_end("after"))[-1]["payload"]["status"] == "failed"
+    entry = await user.tasks.read("terminated")
+    assert entry is not None
+    assert (entry.status, entry.attempt, entry.losses) == (CANCELLED, 1, 0)
+
+
+async def test_a_queued_task_that_is_revoked_by_celery_is_cancelled(user: User) -> None:
+    await user.start("test_wait", "before")
+    await user.next_event()
+    answer = await user.start("test_wait", "revoked")
+    control = _control(user)
+    control.revoke(answer["celery_task_id"])
+
+    def is_known() -> bool:
+        revoked = control.inspect(timeout=0.5).revoked() or {}
+        return any(answer["celery_task_id"] in ids for ids in revoked.values())
+
+    await eventually(is_known, deadline_s=20)
+    await user.valkey.set(gate("before"), 1)
+    await _is_cancelled(user, "revoked")
+    assert await user.valkey.hlen(keys.task_quota("default", "u1")) == 0
+
+
+def _control(user: User) -> Control:
+    return Control(make_app(user.settings))
+
+
+async def _is_cancelled(user: User, task_id: str) -> None:
+    payload = (await user.events_until_end(task_id))[-1]["payload"]
+    assert (payload["status"], payload["progress"]) == ("cancelled", 0)
+    assert (await user.rpc.get_task_status(task_id))["status"] == "cancelled"
