@@ -7,8 +7,8 @@ corrected retry is the first to claim it.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
@@ -24,7 +24,7 @@ from service.api.auth import refuse
 from service.api.body import BodyRefused, read_body
 from service.api.envelope import BodyUnreadable, ShapeMismatch, parse_request
 from service.api.tracing import HEADER, choose_trace
-from service.domain.errors import InvalidApiVersion, InvalidArguments, MethodNotFound, ServiceError
+from service.domain.errors import InvalidApiVersion, InvalidArguments, MethodNotFound, NeverBegun, ServiceError
 from service.logs import log_unexpected
 from service.rpc.binding import BoundCall
 from service.rpc.errors import build_error, is_refusal
@@ -51,7 +51,7 @@ Answer = TypeVar("Answer")
 
 
 class RpcRoute:
-    """The endpoint. Holds no state of a request."""
+    """The endpoint. Holds no state of a request but what goes on beside its answer."""
 
     def __init__(self, settings: Settings, dispatcher: Dispatcher, idempotency: IdempotencyStore, lane: Lane) -> None:
         self._settings = settings
@@ -61,6 +61,8 @@ class RpcRoute:
         own = ("pinnokio:", settings.celery_key_prefix, "celery", "/0.celery", "__")
         prefixes = (settings.channel_prefix, settings.chat_channel_prefix, *own)
         self._refused_channels = tuple(prefix for prefix in prefixes if prefix)
+        # What goes on beside answers that could not wait for it.
+        self._beside: set[asyncio.Task[Any]] = set()
 
     async def endpoint(self, request: Request) -> Response:
         refused = refuse(request, self._settings.token)
@@ -106,10 +108,10 @@ class RpcRoute:
         try:
             bound = self._dispatcher.prepare(request.method, request.args, request.kwargs)
         except (MethodNotFound, InvalidArguments):
-            if await self._was_claimed(request):
+            if await self._was_claimed(request, deadline):
                 return answers.duplicate()
             raise
-        if not await self._claim(request):
+        if not await self._claim(request, deadline):
             return answers.duplicate()
         return await self._run(request, bound, deadline)
 
@@ -119,13 +121,14 @@ class RpcRoute:
             data = await self._dispatcher.run(bound, deadline)
         except ServiceError as fault:
             if is_refusal(fault):
-                await self._release(request)
+                await self._release(request, deadline)
             raise
         if isinstance(data, NeverRan):
-            await self._release(request)
+            await self._release(request, deadline)
         body = answers.encode_data(data)
         if request.reply_to:
-            await self._reply(request.reply_to, answers.encode_reply(data, request.trace_id))
+            reply = self._lane.ask("PUBLISH", request.reply_to, answers.encode_reply(data, request.trace_id))
+            await self._ask_valkey(reply, deadline, unknown=None)
         return answers.success(body)
 
     def _check_envelope(self, request: RpcRequest) -> None:
@@ -149,29 +152,55 @@ class RpcRoute:
         settings = self._settings
         return not (settings.idempotency_disabled or request.method in settings.idempotency_disabled_methods)
 
-    async def _claim(self, request: RpcRequest) -> bool:
-        """Whether the call may run: its key was free, or Valkey cannot tell."""
+    async def _claim(self, request: RpcRequest, deadline: float) -> bool:
+        """Whether the call may run: its key was free, or Valkey cannot tell. Raises NeverBegun if its time is over."""
         if not self._is_idempotent(request):
             return True
-        return await self._ask_valkey(self._idempotency.claim(request.idempotency_key), unknown=True)
+        claim = self._idempotency.claim(request.idempotency_key)
+        left_s = deadline - asyncio.get_running_loop().time()
+        if left_s > VALKEY_LIMIT_S:
+            return await self._ask_valkey(claim, deadline, unknown=True)
+        claiming = self._start(self._ask_valkey(claim, None, unknown=None))
+        await asyncio.wait((claiming,), timeout=left_s)
+        if not claiming.done():
+            self._start(self._release_late(request, claiming))
+            raise NeverBegun("Valkey did not answer within the time that the call was given")
+        return claiming.result() is not False
 
-    async def _was_claimed(self, request: RpcRequest) -> bool:
+    async def _release_late(self, request: RpcRequest, claiming: asyncio.Task[bool | None]) -> None:
+        """Only what this request has claimed: the key may be another's."""
+        if await claiming:
+            await self._release(request, asyncio.get_running_loop().time() + VALKEY_LIMIT_S)
+
+    async def _was_claimed(self, request: RpcRequest, deadline: float) -> bool:
         """Whether an earlier request has the key of one that is refused."""
         if not self._is_idempotent(request):
             return False
-        return await self._ask_valkey(self._idempotency.is_claimed(request.idempotency_key), unknown=False)
+        return await self._ask_valkey(self._idempotency.is_claimed(request.idempotency_key), deadline, unknown=False)
 
-    async def _release(self, request: RpcRequest) -> None:
-        if self._is_idempotent(request):
-            await self._ask_valkey(self._idempotency.release(request.idempotency_key), unknown=None)
+    async def _release(self, request: RpcRequest, deadline: float) -> None:
+        """Goes on beside the answer where the call's time is over."""
+        if not self._is_idempotent(request):
+            return
+        now = asyncio.get_running_loop().time()
+        release = self._idempotency.release(request.idempotency_key)
+        releasing = self._start(self._ask_valkey(release, now + VALKEY_LIMIT_S, unknown=None))
+        await asyncio.wait((releasing,), timeout=max(deadline - now, 0.0))
 
-    async def _reply(self, channel: str, body: bytes) -> None:
-        await self._ask_valkey(self._lane.ask("PUBLISH", channel, body), unknown=None)
+    def _start(self, coroutine: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(coroutine)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
 
-    async def _ask_valkey(self, answer: Awaitable[Answer], *, unknown: Answer) -> Answer:
-        """`unknown` where Valkey does not answer soon: what stands around a call must not keep it from its answer."""
+    async def _ask_valkey(self, answer: Awaitable[Answer], deadline: float | None, *, unknown: Answer) -> Answer:
+        """`unknown` where Valkey does not answer soon: what stands around a call must not keep it from its answer.
+
+        `deadline` None: nobody waits for it, and the connection's own limit holds.
+        """
+        soon = asyncio.get_running_loop().time() + VALKEY_LIMIT_S
         try:
-            async with asyncio.timeout(VALKEY_LIMIT_S):
+            async with asyncio.timeout_at(None if deadline is None else min(deadline, soon)):
                 return await answer
         except (RedisError, TimeoutError) as fault:
             log.warning("rpc_without_valkey", error=str(fault) or type(fault).__name__)

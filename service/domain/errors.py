@@ -7,6 +7,7 @@ ServiceError
 ├── MethodNotFound       no such public method
 ├── QuotaExceeded        a company's quota is used up; says which, its limit and when to retry
 ├── CallTimeout          the call ran longer than its timeout_ms
+│   └── NeverBegun       its time was over before it began
 ├── DependencyUnavailable   Valkey, Firestore, Chroma, OpenAI or the broker does not answer
 ├── DependencyRefused    one of them answers, and will not do what was asked: asking again changes nothing
 └── TaskConflict         a task id that is taken by another user
@@ -56,6 +57,10 @@ class QuotaExceeded(ServiceError):
 
 class CallTimeout(ServiceError):
     """The call ran longer than it was given."""
+
+
+class NeverBegun(CallTimeout):
+    """The call's time was over before its method began: nothing has run."""
 
 
 class DependencyUnavailable(ServiceError):

@@ -24,7 +24,13 @@ _CODES: Final[tuple[tuple[type[errors.ServiceError], str], ...]] = (
     (errors.DependencyUnavailable, rpc.UNAVAILABLE),
 )
 # The call never ran, or is known to have changed nothing: its idempotency key is given back.
-_NEVER_RAN: Final = (errors.InvalidArguments, errors.MethodNotFound, errors.QuotaExceeded, errors.TaskConflict)
+_NEVER_RAN: Final = (
+    errors.InvalidArguments,
+    errors.MethodNotFound,
+    errors.QuotaExceeded,
+    errors.TaskConflict,
+    errors.NeverBegun,
+)
 
 
 def build_error(fault: BaseException) -> RpcError:

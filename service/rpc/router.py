@@ -6,16 +6,15 @@ that begins with `_`, no attribute that is no method.
 
 import asyncio
 import contextvars
-import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
-from service.domain.errors import CallTimeout, MethodNotFound
+from service.domain.errors import CallTimeout, MethodNotFound, NeverBegun
 from service.rpc.binding import BoundCall, Method, build_method
 
 # design.md: a process stays under 20 threads; what waits here is a call of a mounted namespace.
@@ -63,20 +62,26 @@ class Dispatcher:
         return found.bind(args, kwargs)
 
     async def run(self, bound: BoundCall, deadline: float) -> Any:
-        """The method's answer; CallTimeout where `deadline` (the event loop's clock) passes first.
+        """The method's answer; CallTimeout where `deadline` (the event loop's clock) passes first, NeverBegun where it
+        had passed before the method began.
 
         A method that runs in a thread cannot be stopped: it ends by itself, unheard.
         """
+        if deadline <= asyncio.get_running_loop().time():
+            raise _never_begun(bound)
         scope = asyncio.timeout_at(deadline)
+        in_thread = None if bound.method.is_async else self._in_thread(bound)
         try:
             async with scope:
-                if bound.method.is_async:
+                if in_thread is None:
                     return await bound()
-                answer = await self._in_thread(bound)
+                answer = await asyncio.wrap_future(in_thread)
                 return await answer if inspect.isawaitable(answer) else answer
         except TimeoutError:
             # One that the method itself raised is its own failure.
             if scope.expired():
+                if in_thread is not None and in_thread.cancelled():
+                    raise _never_begun(bound) from None
                 raise CallTimeout(f"{bound.method.name} ran longer than it was given") from None
             raise
 
@@ -89,14 +94,17 @@ class Dispatcher:
         """What runs in a thread ends by itself; what waits for one does not start."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, bound: BoundCall) -> Any:
-        run = functools.partial(contextvars.copy_context().run, _run_contained, bound)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+    def _in_thread(self, bound: BoundCall) -> Future[Any]:
+        return self._threads.submit(contextvars.copy_context().run, _run_contained, bound)
 
     def _add(self, space: str, owner: object, *, is_typed: bool) -> None:
         for name, function in public_methods(owner):
             path = f"{space}.{name}"
             self._methods[path] = build_method(path, function, is_typed=is_typed)
+
+
+def _never_begun(bound: BoundCall) -> NeverBegun:
+    return NeverBegun(f"{bound.method.name} was not begun within the time it was given")
 
 
 def _run_contained(bound: BoundCall) -> Any:

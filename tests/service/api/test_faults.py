@@ -91,7 +91,8 @@ async def test_a_silent_valkey_hangs_nobody(timeout_ms: int | None) -> None:
         answer = await api.call("REGISTRY.register_user", "u", "s", timeout_ms=timeout_ms)
         took_s = time.monotonic() - started
         assert answer["error"]["code"] in ({"TIMEOUT", "UNAVAILABLE"} if timeout_ms else {"UNAVAILABLE"})
-        assert took_s < (1.5 if timeout_ms else 5)
+        # Asking for the key alone may take a second where the caller gives it.
+        assert took_s < (0.9 if timeout_ms else 5)
         started = time.monotonic()
         assert (await api.http.get("/healthz")).json()["redis"] == "error"
         assert time.monotonic() - started < 1

@@ -5,6 +5,7 @@ import datetime
 import decimal
 import hmac
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -244,6 +245,20 @@ async def test_a_call_that_never_ran_gives_its_key_back(probe: Api, fields: dict
     refused = (await probe.http.post("/rpc", json=request | fields)).json()
     assert refused["ok"] is False
     assert (await probe.http.post("/rpc", json=request)).json()["data"] == "hello"
+
+
+async def test_a_call_whose_time_was_over_before_it_began_gives_its_key_back(probe: Api, valkey: Valkey) -> None:
+    request = envelope("PROBE.count") | {"timeout_ms": 50}
+    await probe.data("PROBE.echo")
+    await valkey.client_pause(700)
+    started = time.monotonic()
+    assert error((await probe.http.post("/rpc", json=request)).json())[0] == "TIMEOUT"
+    assert time.monotonic() - started < 0.6
+
+    async def is_given_back() -> bool:
+        return bool((await probe.http.post("/rpc", json=request | {"timeout_ms": None})).json()["data"] == 1)
+
+    await eventually(is_given_back)
 
 
 @pytest.mark.parametrize("fields", [{"method": "PROBE.fails"}, {"method": "PROBE.slow", "timeout_ms": 20}])

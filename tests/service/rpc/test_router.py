@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from service.domain.errors import CallTimeout, InvalidArguments, MethodNotFound
+from service.domain.errors import CallTimeout, InvalidArguments, MethodNotFound, NeverBegun
 from service.domain.ids import Id
 from service.rpc.router import Call, Dispatcher, current_call, public_methods
 from tests.service.waiting import eventually
@@ -186,6 +186,11 @@ async def test_timeout(dispatcher: Dispatcher, method: str) -> None:
         await dispatcher.call(f"SPACE.{method}", [0.3], {}, timeout_s=0.02)
 
 
+async def test_a_call_whose_time_is_over_is_not_begun(dispatcher: Dispatcher) -> None:
+    with pytest.raises(NeverBegun):
+        await dispatcher.call("SPACE.greet", ["a"], {}, timeout_s=0)
+
+
 async def test_a_timeout_of_the_methods_own_is_its_own(dispatcher: Dispatcher) -> None:
     with pytest.raises(TimeoutError, match="the method's own"):
         await dispatcher.call("SPACE.own_timeout", [], {})
@@ -211,7 +216,7 @@ async def test_a_call_that_still_waits_for_a_thread_is_not_started(space: Space)
     dispatcher = Dispatcher({}, {"B": Blocking()})
     blocked = [asyncio.create_task(dispatcher.call("B.block", [], {})) for _ in range(8)]
     await asyncio.sleep(0)
-    with pytest.raises(CallTimeout):
+    with pytest.raises(NeverBegun):
         await dispatcher.call("B.run", [], {}, timeout_s=0.05)
     release.set()
     await asyncio.gather(*blocked)
