@@ -13,10 +13,11 @@ from controller.cluster.client import KubernetesApi
 from controller.cluster.valkey import Endpoint, ValkeyConnections
 from controller.model.service import ServiceKey
 
-# Writes and tells, unless a newer revision stands there already.
-_PUBLISH: Final = """
+# Writes and tells, unless a newer revision stands there already; over what could not be read (ARGV[4]) whatever it
+# says. In a full Valkey, too: a few hundred bytes, and people switch the flag off just then.
+_PUBLISH: Final = """#!lua flags=allow-oom
 local known = redis.call('GET', KEYS[1])
-if known then
+if known and known ~= ARGV[4] then
   local read, document = pcall(cjson.decode, known)
   if read and type(document) == 'table' and (tonumber(document.revision) or 0) > tonumber(ARGV[1]) then return 0 end
 end
@@ -45,6 +46,8 @@ class FlagPublisher:
     def __init__(self, api: KubernetesApi, clock: Callable[[], float] = time.monotonic) -> None:
         self._connections = ValkeyConnections(api)
         self._clock = clock
+        # Flag documents that cannot be read, as they were seen.
+        self._unreadable: dict[ServiceKey, bytes] = {}
         # Each acknowledgement and when it was seen first as it is: two machines' clocks are never compared.
         self._acks: dict[ServiceKey, dict[bytes, tuple[bytes, float]]] = {}
 
@@ -57,19 +60,22 @@ class FlagPublisher:
     async def read(self, key: ServiceKey, endpoint: Endpoint) -> flag.FlagDocument | None:
         """None: there is none, or one that cannot be read. Raises ValkeyUnavailable."""
         raw = await self._connections.call(key, endpoint, "GET", keys.FLAG)
+        self._unreadable.pop(key, None)
         if not isinstance(raw, bytes):
             return None
         try:
             return flag.decode(raw)
         except ValueError as error:
+            self._unreadable[key] = raw
             log.warning("flag document of %s cannot be read and is replaced: %s", key, error)
             return None
 
     async def publish(self, key: ServiceKey, endpoint: Endpoint, document: flag.FlagDocument) -> bool:
         """Whether it stands there now; False: a newer one does. Raises ValkeyUnavailable."""
         encoded = flag.encode(document)
+        unreadable = self._unreadable.get(key, b"")
         written = await self._connections.call(
-            key, endpoint, "EVAL", _PUBLISH, 1, keys.FLAG, document.revision, encoded, keys.FLAG_CHANNEL
+            key, endpoint, "EVAL", _PUBLISH, 1, keys.FLAG, document.revision, encoded, keys.FLAG_CHANNEL, unreadable
         )
         return written == 1
 
@@ -112,6 +118,7 @@ class FlagPublisher:
 
     def forget(self, key: ServiceKey) -> None:
         self._acks.pop(key, None)
+        self._unreadable.pop(key, None)
         self._connections.forget(key)
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class FlagState:
     """`endpoint` None: there is no Valkey to ask yet. `document` None: none stands there; `known` tells whether
     that was seen or could not be. `acknowledgements`: pod → revision, None: not known. `owner`: the PinnokioService
-    that the Valkey serves already, as seen last; None: this one, or not known."""
+    that the Valkey serves already, as seen last; None: this one, or not known. `fault`: why it was not written."""
 
     endpoint: Endpoint | None = None
     known: bool = False
@@ -42,6 +42,7 @@ class FlagState:
     acknowledgements: Mapping[str, int] | None = None
     published_s: float = 0.0
     owner: str | None = None
+    fault: str = ""
 
     def next_look(self, *, paused: bool, awaited: bool = False) -> timedelta | None:
         """None: there is nothing to look at; its coming starts a reconcile of its own. `awaited`: pods have yet to
@@ -78,7 +79,7 @@ class FlagKeeper:
             return FlagState(endpoint, known=True, document=await self._publisher.read(key, endpoint))
         except ValkeyUnavailable as error:
             log.info("flag not read: %s", error)
-            return FlagState(endpoint, owner=self._owners.get(key))
+            return FlagState(endpoint, owner=self._owners.get(key), fault=str(error))
 
     async def publish(self, service: PinnokioService, target: Target, state: FlagState) -> FlagState:
         """What stands there then."""
@@ -88,7 +89,7 @@ class FlagKeeper:
             written = await self._publisher.publish(target.key, state.endpoint, target.flag)
         except ValkeyUnavailable as error:
             log.info("flag not published: %s", error)
-            return FlagState(state.endpoint)
+            return FlagState(state.endpoint, fault=str(error))
         if not written:
             # Someone was quicker with a newer revision: the next look plans from that one.
             return FlagState(state.endpoint)

@@ -131,9 +131,7 @@ class Reconciler:
         found.flag_held = told.flag != target.flag
         found.invalid = invalid
         restored = await self.flags.read_restoring(key, flag) if rollout.legacy.copying else ""
-        found.rollout = self.rollouts.decide(
-            service, told, rollout, flag.document, found, restored, self._observed(key)
-        )
+        found.rollout = self.rollouts.decide(service, told, rollout, flag, found, restored, self._observed(key))
         again = await self._tell(service, told, found, flag)
         if outcome.failures:
             raise next(iter(outcome.failures.values()))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from contract.flag import FlagDocument
 from controller.cluster.events import EventWriter
 from controller.handlers.figures import FigureSampler, Window
+from controller.handlers.flag import FlagState
 from controller.manifests.target import API, Target
 from controller.model.observed import Observed, ObservedObject
 from controller.model.rollout import Rollout
@@ -46,7 +47,7 @@ class RolloutKeeper:
         service: PinnokioService,
         target: Target,
         state: RolloutStatus,
-        published: FlagDocument | None,
+        flag: FlagState,
         found: Finding,
         restored: str,
         observed: Observed,
@@ -60,7 +61,8 @@ class RolloutKeeper:
             return (service.status.rollout if service.status else None) or state
         registry, now, requests = target.spec.unified_registry, datetime.now(UTC), _requests(service)
         seen = FlagSeen(
-            published=published == target.flag,
+            published=flag.document == target.flag,
+            fault=flag.fault,
             acknowledged=found.acknowledged,
             pods=len(ready_api_pods(observed)),
             figures=self._figures(service.key, registry.rollout, state),

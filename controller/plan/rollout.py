@@ -48,13 +48,14 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class FlagSeen:
-    """`published`: the document of the step stands in Valkey. `acknowledged` of `pods` ready ones serve by it; None:
-    not known. `figures`: of the interval under way, None: they cannot be had."""
+    """`published`: the document of the step stands in Valkey, `fault`: why it cannot be put there. `acknowledged` of
+    `pods` ready ones serve by it; None: not known. `figures`: of the interval under way, None: they cannot be had."""
 
     published: bool = False
     acknowledged: int | None = None
     pods: int = 0
     figures: RolloutFigures | None = None
+    fault: str = ""
 
     @property
     def is_everywhere(self) -> bool:
@@ -297,7 +298,8 @@ def next_look(registry: UnifiedRegistry, state: RolloutStatus, now: datetime) ->
 
 def describe_publication(seen: FlagSeen) -> str:
     if not seen.published:
-        return "Valkey cannot be written now: the step waits, and pods keep what they know"
+        why = f" ({seen.fault})" if seen.fault else ""
+        return f"Valkey cannot be written now: the step waits, and pods keep what they know{why}"
     if seen.acknowledged is None:
         return "Valkey cannot be read now: who serves by the step is not known"
     if not seen.pods:

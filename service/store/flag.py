@@ -30,6 +30,10 @@ log = structlog.get_logger("unified_registry")
 REREAD_S: Final = 2.0
 RETRY_S: Final = 0.5
 ACK_RENEW_S: Final = 30.0
+# In a full Valkey, too: a rollback waits for it.
+_ACKNOWLEDGE: Final = """#!lua flags=allow-oom
+return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+"""
 
 # For whom the call under way asked: "on" or "off"; the figures of /rpc are kept by it.
 cohort: ContextVar[str | None] = ContextVar("cohort", default=None)
@@ -155,5 +159,5 @@ class FlagSource:
         if revision == self.revision and now - at < ACK_RENEW_S:
             return
         ack = FlagAck(revision=self.revision, pod=self._settings.pod_name, seen_at=now)
-        await self._valkey.hset(keys.FLAG_ACKS, self._ack_field, msgspec.json.encode(ack))
+        await self._valkey.eval(_ACKNOWLEDGE, 1, keys.FLAG_ACKS, self._ack_field, msgspec.json.encode(ack))
         self._acknowledged = (self.revision, now)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 
 from contract import keys
 from contract.flag import FlagAck, FlagDocument, encode
@@ -93,7 +94,7 @@ async def test_an_older_revision_is_never_written_over_a_newer_one(
     assert await publisher.read(KEY, endpoint) == FlagDocument(revision=5)
 
 
-@pytest.mark.parametrize("text", [b"not json", b"[]", b'{"revision":"x"}', b"\xff"])
+@pytest.mark.parametrize("text", [b"not json", b"[]", b'{"revision":"x"}', b"\xff", b'{"revision":50,"enabled":"yes"}'])
 async def test_what_cannot_be_read_is_written_over(
     publisher: FlagPublisher, endpoint: Endpoint, valkey: RunningValkey, text: bytes
 ) -> None:
@@ -101,6 +102,29 @@ async def test_what_cannot_be_read_is_written_over(
         client.set(keys.FLAG, text)
     assert await publisher.read(KEY, endpoint) is None
     assert await publisher.publish(KEY, endpoint, _on(1))
+    assert await publisher.read(KEY, endpoint) == _on(1)
+
+
+async def test_what_took_the_place_of_the_unreadable_is_not_written_over(
+    publisher: FlagPublisher, endpoint: Endpoint, valkey: RunningValkey
+) -> None:
+    with valkey.client() as client:
+        client.set(keys.FLAG, b'{"revision":50,"enabled":"yes"}')
+        assert await publisher.read(KEY, endpoint) is None
+        client.set(keys.FLAG, encode(_on(51)))
+    assert not await publisher.publish(KEY, endpoint, _on(1))
+
+
+async def test_a_full_valkey_takes_it(publisher: FlagPublisher, endpoint: Endpoint, valkey: RunningValkey) -> None:
+    with valkey.client() as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(redis.OutOfMemoryError):
+                client.set("x", "y")
+            assert await publisher.publish(KEY, endpoint, FlagDocument(revision=7))
+        finally:
+            client.config_set("maxmemory", 0)
+    assert await publisher.read(KEY, endpoint) == FlagDocument(revision=7)
 
 
 async def test_a_connection_that_went_stale_is_made_anew(

@@ -124,6 +124,20 @@ async def test_acknowledgement(make_settings: MakeSettings, valkey: Valkey) -> N
     assert await valkey.exists(keys.FLAG_ACKS) == 0
 
 
+async def test_a_full_valkey_takes_it(make_settings: MakeSettings, valkey: Valkey) -> None:
+    async with following(make_settings(POD_NAME="api-7")) as source:
+        await publish(valkey, 1)
+        await eventually(lambda: source.revision == 1)
+        await valkey.delete(keys.FLAG_ACKS)
+        await valkey.config_set("maxmemory", 1)
+        try:
+            source._acknowledged = (0, 0.0)
+            await source.reread()
+        finally:
+            await valkey.config_set("maxmemory", 0)
+        assert await valkey.hlen(keys.FLAG_ACKS) == 1
+
+
 async def _subscribers(valkey: Valkey) -> bool:
     ((_, count),) = await valkey.pubsub_numsub(keys.FLAG_CHANNEL)
     return bool(count)
