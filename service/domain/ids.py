@@ -11,6 +11,8 @@ from service.domain.errors import InvalidArguments
 
 # Firestore's document ids end at 1,500 bytes; four bytes a character at most.
 MAX_ID_CHARS: Final = 375
+# Elements of one list or map in one call: Valkey does nothing else while a script writes them, a few milliseconds.
+MAX_ELEMENTS: Final = 1_000
 DEFAULT_COMPANY: Final = "default"
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -5,7 +5,7 @@ One hash a user and one a company, a field per list element, so that each change
 `service.store.unified`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from service.domain.errors import InvalidArguments
-from service.domain.ids import DEFAULT_COMPANY, check_id
+from service.domain.ids import DEFAULT_COMPANY, MAX_ELEMENTS, MAX_ID_CHARS, check_id
 
 Fields = Mapping[str, str]
 
@@ -182,9 +182,11 @@ def plan_service_change(service: str, data: Mapping[str, Any]) -> ServiceChange:
     """The given lists and maps replace the stored ones; what is not given stays.
 
     Example: `("chroma", {"collections": ["a"]})` empties `collection:` and appends `collection:a`. A key that the
-    contract does not name is kept as it is. Raises InvalidArguments for a list of anything but ids.
+    contract does not name is kept as it is. Raises InvalidArguments for a list of anything but ids, and for one that is
+    too long.
     """
     check_id("service_name", service)
+    _mapping("service_data", data)
     clear: list[str] = []
     append: list[str] = []
     values: dict[str, str] = {}
@@ -210,6 +212,7 @@ def _names(key: str, value: Any) -> list[str]:
     for name in names:
         if not isinstance(name, str):
             raise InvalidArguments(f"{key} takes a list of strings")
+        _check_length(key, name)
         if not name or not name.isprintable():
             raise InvalidArguments(f"{key} holds an empty name or a control character")
     return names
@@ -218,13 +221,27 @@ def _names(key: str, value: Any) -> list[str]:
 def _list(key: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise InvalidArguments(f"{key} takes a list")
+    _check_number(key, value)
     return value
 
 
 def _mapping(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidArguments(f"{key} takes an object")
+    _check_number(key, value)
+    for name in value:
+        _check_length(key, name)
     return value
+
+
+def _check_number(key: str, elements: Sized) -> None:
+    if len(elements) > MAX_ELEMENTS:
+        raise InvalidArguments(f"{key} holds more than {MAX_ELEMENTS} elements")
+
+
+def _check_length(key: str, name: str) -> None:
+    if len(name) > MAX_ID_CHARS:
+        raise InvalidArguments(f"{key} holds a name of more than {MAX_ID_CHARS} characters")
 
 
 def encode(value: Any) -> str:

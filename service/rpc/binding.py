@@ -86,9 +86,10 @@ def _read_parameters(
 
 
 def _identifier(hint: Any) -> Identifier | None:
-    """The mark of Id in a hint: Id, Id | None or list[Id]."""
+    """The mark of Id in a hint: Id, Id | None or list[Id], also a list of limited length."""
     if get_origin(hint) is Annotated:
-        return next((mark for mark in hint.__metadata__ if isinstance(mark, Identifier)), None)
+        marks = (mark for mark in hint.__metadata__ if isinstance(mark, Identifier))
+        return next(marks, None) or _identifier(hint.__origin__)
     return next((mark for part in get_args(hint) if (mark := _identifier(part)) is not None), None)
 
 

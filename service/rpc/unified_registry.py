@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from service import metrics
-from service.domain.ids import Id, TaskId
+from service.domain.ids import MAX_ELEMENTS, Id, TaskId
 from service.domain.legacy import LegacyUser, legacy_time
 from service.domain.tasks import NewTask
 from service.domain.unified import Registration, plan_service_change
@@ -25,6 +25,7 @@ from service.store.unified import UnifiedRegistry
 log = structlog.get_logger("unified_registry")
 
 
+Companies = Annotated[list[Id], msgspec.Meta(max_length=MAX_ELEMENTS)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=7 * 86_400)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Status = Literal["queued", "processing", "completed", "failed", "cancelled"]
@@ -57,7 +58,7 @@ class UnifiedRegistryNamespace:
         user_id: Id,
         session_id: Id,
         company_id: Id,
-        authorized_companies: list[Id],
+        authorized_companies: Companies,
         backend_route: Route | None = None,
     ) -> dict[str, Any] | None:
         """Registers a user's session in a company; the user document."""

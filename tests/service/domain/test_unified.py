@@ -82,3 +82,30 @@ def test_service_change(service: str, data: Any, clear: Any, append: Any, values
 def test_refused_changes(service: str, data: Any) -> None:
     with pytest.raises(InvalidArguments):
         plan_service_change(service, data)
+
+
+@pytest.mark.parametrize(
+    ("service", "data", "named"),
+    [
+        ("chroma", {"collections": [str(number) for number in range(1_001)]}, "collections"),
+        ("tasks", {"task_history": list(range(1_001))}, "task_history"),
+        ("llm", {"model_preferences": {str(number): 1 for number in range(1_001)}}, "model_preferences"),
+        ("mail", {str(number): 1 for number in range(1_001)}, "service_data"),
+    ],
+)
+def test_a_call_writes_no_more_elements_than_valkey_takes_in_milliseconds(service: str, data: Any, named: str) -> None:
+    with pytest.raises(InvalidArguments, match=f"{named} holds more than 1000 elements"):
+        plan_service_change(service, data)
+
+
+@pytest.mark.parametrize(
+    ("service", "data"),
+    [
+        ("chroma", {"collections": ["c" * 376]}),
+        ("llm", {"model_preferences": {"m" * 376: 1}}),
+        ("mail", {"k" * 376: 1}),
+    ],
+)
+def test_a_name_is_as_long_as_an_id_at_most(service: str, data: Any) -> None:
+    with pytest.raises(InvalidArguments, match="more than 375 characters"):
+        plan_service_change(service, data)

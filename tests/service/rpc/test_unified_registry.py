@@ -140,6 +140,7 @@ async def test_update_service_replaces_what_it_is_given_and_nothing_else(api_on:
         ("register_user_session", ["u", "s", "a", ["b\n"]]),
         ("register_user_session", ["u", "s", "a", "b"]),
         ("register_user_session", ["u", "s", "a"]),
+        ("register_user_session", ["u", "s", "a", ["b"] * 1001]),
         ("update_user_service", ["u", "chroma", []]),
         ("update_user_service", ["u", "chroma", {"collections": [1]}]),
         ("update_user_heartbeat", [None]),
