@@ -59,8 +59,9 @@ class TaskEntry:
     """A task as its registry entry has it. Times are ISO 8601, or ms since 1970; None: not known (yet).
 
     `run` and `attempt` fence: `run` grows with every start, `attempt` each time a worker takes that run up. `losses`:
-    how many attempts went without a word; `queue`: where its message was put; `logged`: what is said to others than its
-    user in place of `error`, which then may quote what was sent.
+    how many attempts their process died at; `worker_losses`: how many went with their whole worker; `queue`: where its
+    message was put; `logged`: what is said to others than its user in place of `error`, which then may quote what was
+    sent.
     """
 
     task_id: str
@@ -87,6 +88,7 @@ class TaskEntry:
     is_announced: bool = False
     lease_until_ms: int = 0
     losses: int = 0
+    worker_losses: int = 0
     is_cancelling: bool = False
     queue: str = DEFAULT
     trace_id: str | None = None
@@ -176,6 +178,7 @@ def parse_entry(task_id: str, fields: Mapping[str, str]) -> TaskEntry | None:
         is_announced=fields.get("announced") == "1",
         lease_until_ms=int(fields.get("lease_until", "0")),
         losses=int(fields.get("losses", "0")),
+        worker_losses=int(fields.get("worker_losses", "0")),
         is_cancelling=fields.get("cancel") == "1",
         queue=fields.get("queue", DEFAULT),
         trace_id=fields.get("trace_id"),

@@ -15,7 +15,7 @@ from contract import keys
 from service.domain.tasks import TaskEntry
 from service.store.client import Valkey
 from service.store.scripts import script
-from service.store.tasks import LEASE_S, MAX_LOSSES, Fence, parse_fields
+from service.store.tasks import LEASE_S, MAX_LOSSES, MAX_WORKER_LOSSES, Fence, parse_fields
 
 _RENEW: Final = script("task_renew")
 _LOST: Final = script("task_lost")
@@ -127,7 +127,8 @@ def take_from_dead_process(valkey: redis.Redis, task_id: str, run: int, worker: 
 
 
 def _lost_words(task_id: str, run: int, worker: str) -> tuple[str, ...]:
-    return keys.task(task_id), str(run), str(keys.TASK_QUEUED_TTL_S), str(MAX_LOSSES), worker
+    most = (str(MAX_LOSSES), worker, str(MAX_WORKER_LOSSES))
+    return keys.task(task_id), str(run), str(keys.TASK_QUEUED_TTL_S), *most
 
 
 def _parse_lost(answer: list[Any], task_id: str, run: int) -> Lost:

@@ -33,8 +33,10 @@ _MEAN = script("mean_add")
 # An attempt whose lease ran out is taken for dead. Above what a library computes without letting another thread run;
 # with maintenance's interval well under the minute after which a lost task is to run again.
 LEASE_S = 25.0
-# An attempt that goes without a word is a loss; after so many the task is what kills its workers.
+# After so many processes that died at a task, the task is what kills them.
 MAX_LOSSES = 3
+# After so many whole workers that went with a task; its neighbours were in them too, and are mostly innocent.
+MAX_WORKER_LOSSES = 10
 
 _READ_TOGETHER = 500
 
@@ -163,7 +165,7 @@ class TaskStore:
         `holder` names this taking up: asked again after a broken connection, it gets the same attempt.
         """
         lease_ms, ttl_s = str(round(LEASE_S * 1000)), str(max_duration_s + keys.TASK_GRACE_S)
-        words = (str(run), ttl_s, lease_ms, holder, str(MAX_LOSSES), *_flat(fields))
+        words = (str(run), ttl_s, lease_ms, holder, str(MAX_LOSSES), str(MAX_WORKER_LOSSES), *_flat(fields))
         pipeline.eval(_BEGIN, 1, keys.task(task_id), *words)
 
     def add_write(self, pipeline: Pipeline, fence: Fence, fields: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from service.domain.progress import Report
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
 from service.store.client import LARGE_BYTES, VALKEY_FAULTS
 from service.store.failures import add_failure
-from service.store.tasks import Fence, ended_fields
+from service.store.tasks import MAX_LOSSES, Fence, ended_fields
 from service.tasks.declaring import notices_of
 from service.tasks.services import Services
 
@@ -87,10 +87,10 @@ def ending_of_lost(entry: TaskEntry, *, is_cancelled: bool) -> Ending:
     """Of a run whose attempts took their workers down too often, or that was to stop when its worker went."""
     if is_cancelled:
         return Ending(entry.current_step, is_cancelled=True)
-    return Ending(
-        entry.current_step,
-        error=f"the task was set aside: {entry.losses} times its worker died at it, out of memory or killed",
-    )
+    why = f"{entry.losses} times its process died at it, out of memory or killed"
+    if entry.losses < MAX_LOSSES:
+        why = f"{entry.worker_losses} times the worker that it ran in was lost, with all that ran there"
+    return Ending(entry.current_step, error=f"the task was set aside: {why}")
 
 
 def ending_of_stuck(entry: TaskEntry) -> Ending:

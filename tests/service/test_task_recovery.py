@@ -18,7 +18,8 @@ from service.domain.recovery import LOOK_EVERY_S
 from service.domain.tasks import NewTask
 from service.store.foreign_tasks import ForeignTasks, Report
 from service.store.recovery import renew_lease, take_from_dead_process
-from service.store.tasks import LEASE_S, MAX_LOSSES, Begun, Fence, ended_fields, parse_begun
+from service.store.tasks import LEASE_S, MAX_LOSSES, MAX_WORKER_LOSSES, Begun, Fence, ended_fields, parse_begun
+from service.tasks.ending import ending_of_lost
 from service.tasks.services import Services
 from service.worker.chores.recovery import recover
 from tests.service.running_worker import User, Worker, listening_user, running_worker
@@ -102,7 +103,7 @@ async def test_a_killed_workers_task_runs_again(
             assert (await user.events_until_end("orphan"))[-1]["payload"]["status"] == "completed"
         entry = await user.tasks.read("orphan")
         assert entry is not None
-        assert (entry.attempt, entry.losses) == (2, 1)
+        assert (entry.attempt, entry.losses, entry.worker_losses) == (2, 0, 1)
         await services.close()
 
 
@@ -110,7 +111,7 @@ async def test_a_task_that_takes_its_process_down_three_times_is_set_aside(user:
     await user.start("test_die", "poison", always=True)
     events = await user.events_until_end("poison")
     assert [event["payload"]["status"] for event in events] == ["started"] * MAX_LOSSES + ["failed"]
-    assert "3 times its worker died" in events[-1]["payload"]["data"]["error"]
+    assert "3 times its process died" in events[-1]["payload"]["data"]["error"]
     # Its message is gone too, and the next task runs.
     await user.start("test_fail", "after-poison")
     await user.events_until_end("after-poison")
@@ -211,6 +212,29 @@ async def test_a_death_is_counted_once_however_often_it_is_found(user: User, ser
     entry = await user.tasks.read("dying")
     assert entry is not None
     assert entry.losses == MAX_LOSSES
+
+
+async def test_a_task_that_went_with_its_worker_is_set_aside_later_than_one_that_kills_its_process(
+    user: User, services: Services
+) -> None:
+    """Where the kernel kills a whole container, all that run in it are lost alike."""
+    await user.start("elsewhere", "neighbour")
+    for loss in range(1, MAX_WORKER_LOSSES + 1):
+        fence = await _begin(user, "neighbour")
+        await set_lease(user, "neighbour", 1)
+        # Maintenance finds it, or its message comes again first.
+        if loss % 2:
+            assert (await _take_up(user, "neighbour", fence.run)).outcome == "begun"
+            continue
+        entry = await user.tasks.read("neighbour")
+        assert entry is not None
+        outcome = (await services.recovery.take_back(entry)).outcome
+        assert outcome == ("lost" if loss == MAX_WORKER_LOSSES else "queued")
+    entry = await user.tasks.read("neighbour")
+    assert entry is not None
+    assert (entry.losses, entry.worker_losses) == (0, MAX_WORKER_LOSSES)
+    error = ending_of_lost(entry, is_cancelled=False).error or ""
+    assert "10 times the worker that it ran in was lost" in error
 
 
 async def test_a_stopped_process_that_wakes_up_after_its_lease_is_fenced(user: User, services: Services) -> None:
