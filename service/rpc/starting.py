@@ -159,7 +159,8 @@ class TaskStarter:
         if len(body) > LARGE_BYTES:
             await run_batches(self._lane, [*payload])
             payload = ()
-        answers = await run_batches(self._lane, [user, company, *payload, *self._quotas.build_confirm(task), message])
+        confirm = self._quotas.build_confirm(task, quotas_of(task.task_type))
+        answers = await run_batches(self._lane, [user, company, *payload, *confirm, message])
         if not parse_patched(answers[0]).is_applied:
             # A user who registered before the flag came on. By now the task may have ended.
             await self._unified.add_active_task(task.user_id, task.company_id, task.task_id, request.conversation_id)

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from contract import keys
-from service.domain.quotas import Refusal, choose_retry_ms
+from service.domain.quotas import MAX_TASKS_PER_USER, Refusal, choose_retry_ms
 from service.domain.tasks import ENDED, NewTask, TaskEntry
 from service.store.batches import run_batches
 from service.store.lane import Command, Lane
@@ -117,8 +117,10 @@ class QuotaStore:
         since_ms = round(time.time() * 1000) - HOUR_MS
         return int(await self._lane.ask("ZCOUNT", keys.request_quota(company_id), since_ms, "+inf"))
 
-    def build_confirm(self, task: NewTask) -> tuple[Command, ...]:
-        """That the task's id was claimed: it counts until it is released."""
+    def build_confirm(self, task: NewTask, quotas: Iterable[str]) -> tuple[Command, ...]:
+        """That the task's id was claimed: it counts until it is released, where its type counts as a task at all."""
+        if MAX_TASKS_PER_USER not in quotas:
+            return ()
         key, until_ms = keys.task_quota(task.company_id, task.user_id), (time.time() + keys.TASK_QUEUED_TTL_S) * 1000
         return (
             ("HSET", key, task.task_id, f"{task.celery_task_id} {round(until_ms)}"),

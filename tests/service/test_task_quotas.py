@@ -7,6 +7,7 @@ import pytest
 
 from contract import keys
 from contract.flag import FlagDocument, encode
+from service.domain.quotas import MAX_TASKS_PER_USER
 from service.domain.tasks import NewTask
 from service.store.batches import run_batches
 from service.store.client import Valkey
@@ -33,6 +34,13 @@ async def test_of_a_thousand_starts_at_once_exactly_ten_are_let_in(user: User) -
     assert refused.keys() == {"success", "error", "job_id", "retry_after_ms"}
     assert "quota max_tasks_per_user is used up: 10 tasks" in refused["error"]
     assert refused["retry_after_ms"] == 30_000
+
+
+async def test_a_type_that_does_not_count_takes_no_other_types_place(user: User) -> None:
+    for number in range(LIMIT):
+        assert (await user.start("test_store", f"uncounted{number}", size_bytes=1))["success"]
+    assert await open_tasks(user) == 0
+    assert (await user.start("slow", "counted"))["success"]
 
 
 async def test_another_user_and_another_company_have_their_own(user: User) -> None:
@@ -115,7 +123,7 @@ async def test_a_late_release_of_an_earlier_start_changes_nothing(user: User) ->
     quotas = user.services.quotas
     assert await quotas.reserve(earlier, 1)
     assert await quotas.reserve(later, 1), "the same task counts once"
-    await run_batches(user.lane, [*quotas.build_confirm(later)])
+    await run_batches(user.lane, [*quotas.build_confirm(later, (MAX_TASKS_PER_USER,))])
     await quotas.release(earlier)
     assert await open_tasks(user) == 1
     await quotas.release(later)
