@@ -90,7 +90,7 @@ class Services:
             "TASK": TaskNamespace(task_services, starter),
             "LLM": LlmNamespace(task_services, starter),
         }
-        own |= build_namespaces(own, starter)
+        own |= build_namespaces(own, settings.rpc_namespaces, starter)
         return Dispatcher(own, mount(settings.rpc_namespaces, frozenset(own)))
 
     async def start(self) -> None:

@@ -2,27 +2,32 @@
 
 import functools
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Mapping
 from typing import Any
 
 from service.rpc.starting import StartRequest, TaskStarter
+from service.settings import SettingsError
 from service.tasks.declaring import TASKS, Starter, TaskKind
 
 StartMethod = Callable[..., Awaitable[dict[str, Any]]]
+
+
+class DeclaredMethodError(SettingsError):
+    """A declared method that nobody could call; the message says which, why, and what to do."""
 
 
 class DeclaredNamespace:
     """A namespace: the methods that declared types have in it, beside those of a subclass."""
 
     def __init__(self, space: str, starter: TaskStarter) -> None:
-        """Raises ValueError where a declared method would hide one of the subclass."""
+        """Raises DeclaredMethodError where a declared method would hide one of the subclass."""
         for kind in TASKS.values():
             for method, start in kind.starts.items():
                 owner, _, name = method.partition(".")
                 if owner != space:
                     continue
                 if hasattr(type(self), name):
-                    raise ValueError(f"{kind.name}: {method} is there already")
+                    raise _refusal(kind, method, f"{space} has a method {name} of its own: take another name")
                 setattr(self, name, _build_method(kind, start, starter))
 
     def __getattr__(self, name: str) -> StartMethod:
@@ -30,10 +35,30 @@ class DeclaredNamespace:
         raise AttributeError(name)
 
 
-def build_namespaces(taken: Iterable[str], starter: TaskStarter) -> dict[str, object]:
-    """The namespaces that only declared types make up, by name; `taken` have an object of their own."""
-    declared = {method.partition(".")[0] for kind in TASKS.values() for method in kind.starts}
-    return {space: DeclaredNamespace(space, starter) for space in sorted(declared - set(taken))}
+def build_namespaces(
+    own: Mapping[str, object], mounted: Container[str], starter: TaskStarter
+) -> dict[str, DeclaredNamespace]:
+    """The namespaces that only declared types make up, by name; `own` have an object of their own, `mounted` will.
+
+    Raises DeclaredMethodError for a method in one of these that takes none.
+    """
+    spaces: set[str] = set()
+    for kind in TASKS.values():
+        for method in kind.starts:
+            space = method.partition(".")[0]
+            if space in mounted:
+                raise _refusal(
+                    kind, method, f"RPC_NAMESPACES mounts {space}: take another namespace, for one of the two"
+                )
+            if space not in own:
+                spaces.add(space)
+            elif not isinstance(own[space], DeclaredNamespace):
+                raise _refusal(kind, method, f"{space} takes no declared methods: take TASK or a namespace of your own")
+    return {space: DeclaredNamespace(space, starter) for space in sorted(spaces)}
+
+
+def _refusal(kind: TaskKind, method: str, why: str) -> DeclaredMethodError:
+    return DeclaredMethodError(f"task type {kind.name} cannot be started by {method}: {why}")
 
 
 def _build_method(kind: TaskKind, start: Starter, starter: TaskStarter) -> StartMethod:

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from service.tasks.declaring import TASKS, Arguments, Result, Start, TaskContext, task_type
+from service.api.app import create_app
+from service.settings import SettingsError
+from service.tasks.declaring import (
+    TASKS,
+    Arguments,
+    Result,
+    Start,
+    TaskContext,
+    TaskKind,
+    load_task_types,
+    task_type,
+)
 from tests.service.application import Api, in_process
 from tests.service.conftest import MakeSettings
 from tests.service.running_worker import User, Worker
@@ -80,6 +91,24 @@ def test_what_a_declaration_may_not_say(name: str, method: str, limits: dict[str
     with pytest.raises(ValueError, match=says):
         task_type(name, starts={method: _start}, queue=limits.get("queue"))(_handler)
     assert known == TASKS
+
+
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        pytest.param("CHROMA_VECTOR.embed", "CHROMA_VECTOR takes no declared methods: take TASK or", id="not declared"),
+        pytest.param("LEDGER.post", "RPC_NAMESPACES mounts LEDGER: take another namespace", id="mounted"),
+        pytest.param("TASK.get_task_status", "TASK has a method get_task_status of its own", id="a method's name"),
+    ],
+)
+def test_a_method_that_nobody_could_call_is_refused_at_the_start(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, method: str, says: str
+) -> None:
+    load_task_types()
+    monkeypatch.setitem(TASKS, "another", TaskKind("another", "default", 60, _handler, starts={method: _start}))
+    settings = make_settings(RPC_NAMESPACES="LEDGER=tests.service.rpc.mounted_ledger:make_ledger")
+    with pytest.raises(SettingsError, match=f"task type another cannot be started by {method}: {says}"):
+        create_app(settings)
 
 
 def test_the_example_in_the_documents_is_this_one() -> None:
