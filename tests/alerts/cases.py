@@ -5,6 +5,7 @@ from typing import Final
 
 OF: Final = 'namespace="accounting",service="sample"'
 OF_QUEUE: Final = f'{OF},queue="computation"'
+OF_MAINTENANCE: Final = f'{OF},queue="maintenance"'
 OF_COMPANY: Final = 'company="acme",quota="max_llm_requests_per_hour"'
 SERVICE_LABELS: Final = {"namespace": "accounting", "service": "sample"}
 QUEUE_LABELS: Final = {**SERVICE_LABELS, "queue": "computation"}
@@ -22,6 +23,9 @@ HEALTHY: Final[Series] = {
     f'pinnokio_rpc_duration_seconds_count{{{OF},method="CHROMA_VECTOR.query_documents"}}': "0+600x120",
     f'celery_task_succeeded_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+60x120",
     f'celery_task_failed_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+2x120",
+    # Ten times as many chores, of which one fails now and then.
+    f'celery_task_succeeded_total{{{OF_MAINTENANCE},name="pinnokio.recovery",hostname="b"}}': "0+600x120",
+    f'celery_task_failed_total{{{OF_MAINTENANCE},name="pinnokio.recovery",hostname="b"}}': "0+1x120",
     f'celery_task_started_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+62x120",
     f'celery_task_retried_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0x50 1x69",
     f'celery_worker_up{{{OF_QUEUE},hostname="a"}}': "1x120",
@@ -90,7 +94,16 @@ CASES: Final = (
     # 0.7 % for hours: too little to wake anybody.
     Case("PinnokioRpcFailingSlowly", "warning", {_FAILED_CALLS: "0+4.5x120"}),
     Case("PinnokioRpcSlow", "warning", {_FAST_CALLS: "0+450x120"}),
-    Case("PinnokioTasksFailing", "warning", {_key("celery_task_failed_total"): "0+40x120"}),
+    Case("PinnokioTasksFailing", "warning", {_key(f"celery_task_failed_total{{{OF_QUEUE}"): "0+40x120"}),
+    Case(
+        "PinnokioChoresFailing",
+        "warning",
+        {
+            _key(f"celery_task_failed_total{{{OF_MAINTENANCE}"): "0x90 0+6x29",
+            _key(f"celery_task_succeeded_total{{{OF_MAINTENANCE}"): "0+6x90 540x29",
+        },
+        {**SERVICE_LABELS, "name": "pinnokio.recovery"},
+    ),
     Case(
         "PinnokioTasksKillWorkers",
         "warning",

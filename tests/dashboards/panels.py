@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from contract import metrics as names
+from contract import queues
 
+# Celery's names of maintenance's chores, as a pattern of Prometheus.
+CHORES: Final = queues.celery_name("").replace(".", "[.]") + f"({'|'.join(queues.CHORES)})"
 FAILED: Final = f'code=~"{"|".join(names.FAILURE_CODES)}"'
 
 
@@ -78,6 +81,8 @@ _UNIFIED_OPERATIONS: Final = _rate(names.REGISTRY_OPERATIONS, 'registry="unified
 _FALLBACKS: Final = (
     f"sum by (operation) ({_rate(names.REGISTRY_FALLBACKS)}) or 0 * sum by (operation) ({_UNIFIED_OPERATIONS})"
 )
+_OF_USERS: Final = f'name!~"{CHORES}"'
+_FAILED_TASKS: Final = _rate(names.CELERY_TASK_FAILED, _OF_USERS)
 _COHORTS: Final = f'cohort=~"{names.COHORT_ON}|{names.COHORT_OFF}"'
 
 OVERVIEW: Final = Dashboard(
@@ -205,8 +210,7 @@ TASKS: Final = Dashboard(
         _panel("Tasks that run", f"sum({names.OPERATOR_QUEUE_IN_FLIGHT}{{$selector}})", kind="stat"),
         _panel(
             "Failed tasks",
-            f"sum({_rate(names.CELERY_TASK_FAILED)})"
-            f" / (sum({_rate(names.CELERY_TASK_FAILED)}) + sum({_rate(names.CELERY_TASK_SUCCEEDED)}))",
+            f"sum({_FAILED_TASKS}) / (sum({_FAILED_TASKS}) + sum({_rate(names.CELERY_TASK_SUCCEEDED, _OF_USERS)}))",
             unit="percentunit",
             kind="stat",
         ),
