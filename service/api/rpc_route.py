@@ -125,6 +125,8 @@ class RpcRoute:
             raise
         if isinstance(data, NeverRan):
             await self._release(request, deadline)
+        if not bound.method.is_ours:
+            data = answers.as_json(data)
         body = answers.encode_data(data)
         if request.reply_to:
             reply = self._lane.ask("PUBLISH", request.reply_to, answers.encode_reply(data, request.trace_id))

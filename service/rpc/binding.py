@@ -30,6 +30,10 @@ class Method:
     parameters: type[msgspec.Struct] | None
     ids: tuple[tuple[str, Identifier], ...]
 
+    @property
+    def is_ours(self) -> bool:
+        return self.parameters is not None
+
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "BoundCall":
         """Raises InvalidArguments naming the argument that does not fit."""
         try:

@@ -98,7 +98,7 @@ class Dispatcher:
         return self._threads.submit(contextvars.copy_context().run, _run_contained, bound)
 
     def _add(self, space: str, owner: object, *, is_typed: bool) -> None:
-        for name, function in public_methods(owner):
+        for name, function in public_methods(owner, is_ours=is_typed):
             path = f"{space}.{name}"
             self._methods[path] = build_method(path, function, is_typed=is_typed)
 
@@ -115,20 +115,37 @@ def _run_contained(bound: BoundCall) -> Any:
         raise RuntimeError(f"{bound.method.name} raised {type(fault).__name__}") from fault
 
 
-def public_methods(owner: object) -> Iterator[tuple[str, Callable[..., Any]]]:
+def public_methods(owner: object, *, is_ours: bool = False) -> Iterator[tuple[str, Callable[..., Any]]]:
     """Names and bound methods of an object, or the functions of a module that are its own.
 
-    Looked up without touching properties; classes and other callable attributes are no methods.
+    Looked up in its class, without touching properties; classes and other callable attributes are no methods, and what
+    dict or Exception bring along without a signature cannot be called by name. `is_ours`: the object's own functions
+    are methods too (`service.rpc.declared`).
     """
-    for name in dir(owner):
+    if is_ours or isinstance(owner, ModuleType):
+        module = owner.__name__ if isinstance(owner, ModuleType) else None
+        for name, found in vars(owner).items():
+            if not name.startswith("_") and inspect.isfunction(found) and module in (None, found.__module__):
+                yield name, found
+    if isinstance(owner, ModuleType):
+        return
+    kind = owner if inspect.isclass(owner) else type(owner)
+    for name in dir(kind):
         if name.startswith("_"):
             continue
-        found = inspect.getattr_static(owner, name)
-        if isinstance(owner, ModuleType):
-            if inspect.isfunction(found) and found.__module__ == owner.__name__:
-                yield name, found
-        elif isinstance(found, (staticmethod, classmethod)) or inspect.isroutine(found) or _is_wrapped(found):
-            yield name, getattr(owner, name)
+        found = inspect.getattr_static(kind, name)
+        if isinstance(found, (staticmethod, classmethod)) or inspect.isroutine(found) or _is_wrapped(found):
+            method = getattr(owner, name)
+            if _has_signature(method):
+                yield name, method
+
+
+def _has_signature(method: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(method)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _is_wrapped(found: object) -> bool:

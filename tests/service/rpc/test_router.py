@@ -23,6 +23,7 @@ class Space:
 
     def __init__(self) -> None:
         self.on_instance = "no method"
+        self.kept_function = lambda: "no method"
         self.touched: list[str] = []
 
     @property
@@ -106,6 +107,23 @@ def test_a_modules_own_functions() -> None:
     names = {name for name, _ in public_methods(shutil)}
     assert "copytree" in names
     assert not names & {"os", "sys", "fnmatch", "Error", "namedtuple"}
+
+
+class Table(dict[str, Any]):
+    def rows(self) -> int:
+        return len(self)
+
+
+class Fault(Exception):
+    def describe(self) -> str:
+        return "a fault"
+
+
+@pytest.mark.parametrize(("owner", "method", "answer"), [(Table(), "rows", 0), (Fault(), "describe", "a fault")])
+async def test_what_a_builtin_class_brings_along_is_no_hindrance(owner: object, method: str, answer: Any) -> None:
+    dispatcher = Dispatcher({}, {"SPACE": owner})
+    assert await dispatcher.call(f"SPACE.{method}", [], {}) == answer
+    dispatcher.close()
 
 
 @pytest.mark.parametrize(
