@@ -49,6 +49,9 @@ TASK_TYPES: Final[dict[str, TaskType]] = {
 # Of beat's alone: a spec need not route them, they run where `cleanup` does.
 _BEATS_OWN: Final = {name: TaskType(name, MAINTENANCE, 300) for name in (RECOVERY, QUOTA_REPAIR, FIGURES)}
 OTHER_MAX_DURATION_S: Final = 3600
+# Any worker gives messages back that were unacknowledged for this long, whichever queue they are of: it must be above
+# the longest hard limit of any task, or a long one is started a second time while it runs.
+VISIBILITY_TIMEOUT_S: Final = 2 * OTHER_MAX_DURATION_S
 _CELERY_PREFIX: Final = "pinnokio."
 
 

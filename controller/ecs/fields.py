@@ -27,7 +27,8 @@ def build_valkey(variables: Variables, parts: Sequence[Part], findings: Findings
     port, database = variables.take_int("LISTENERS_REDIS_PORT"), variables.take_int("LISTENERS_REDIS_DB")
     tls, verify = variables.take_bool("LISTENERS_REDIS_TLS"), variables.take_bool("LISTENERS_REDIS_TLS_VERIFY")
     login = variables.take_ref("LISTENERS_REDIS_PASSWORD") if given and not is_local else None
-    variables.drop("LISTENERS_REDIS_PASSWORD", "LISTENERS_REDIS_TLS_CA_FILE")
+    variables.drop("LISTENERS_REDIS_PASSWORD")
+    authority = variables.take("LISTENERS_REDIS_TLS_CA_FILE")
     host = given.value.strip() if given else ""
     if given and given.value_from:
         host = UNKNOWN_HOST
@@ -42,6 +43,11 @@ def build_valkey(variables: Variables, parts: Sequence[Part], findings: Findings
     external: JsonObject = {"host": host, "port": port or VALKEY_PORT}
     if tls:
         external["tls"] = {"enabled": True, "verify": verify is not False}
+        if authority:
+            findings.left.append(
+                f"LISTENERS_REDIS_TLS_CA_FILE ({authority.value or authority.value_from}): put that certificate into a"
+                " Secret and name it in spec.valkey.external.tls.caSecretRef"
+            )
     return {"mode": "external", "external": external | ({"passwordSecretRef": login} if login else {})}
 
 
@@ -64,15 +70,24 @@ def build_chroma(variables: Variables, findings: Findings) -> JsonObject | None:
     return chroma | ({"tokenSecretRef": token} if token else {})
 
 
-def build_auth(variables: Variables, findings: Findings) -> JsonObject:
-    """No token in ECS: none is asked for, so that Reflex goes on without a change."""
+def build_auth(variables: Variables, findings: Findings, *, has_files: bool) -> JsonObject:
+    """No token in ECS: none is asked for, so that Reflex goes on without a change.
+
+    `has_files`: variables stand in files that are not read.
+    """
     token = variables.take_ref("LISTENERS_SERVICE_TOKEN")
     asks = (variables.take_plain("WS_AUTH") or "").lower() == "token"
-    if token is None:
+    if token is None and has_files:
+        findings.left.append(
+            "LISTENERS_SERVICE_TOKEN may stand in a file of environmentFiles, and no token is asked for: put it into a"
+            " Secret and name it in spec.api.auth.tokenSecretRef in place of spec.api.auth.disabled"
+        )
+    elif token is None:
         findings.changed.append(
             "LISTENERS_SERVICE_TOKEN is unset, so that no token is asked for, as today: give Reflex one and remove"
             " spec.api.auth.disabled before the API is reachable from outside"
         )
+    if token is None:
         return {"disabled": True}
     return {"tokenSecretRef": token} | ({"websocket": True} if asks else {})
 

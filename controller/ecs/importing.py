@@ -37,7 +37,7 @@ def import_task_definitions(sources: Sequence[Source], name: str | None = None, 
     name = name or choose_name(sources[0].task.family)
     secrets = SecretKeys(f"{name}-secrets")
     variables = Variables(parts, secrets, findings)
-    files, commands = _build_files(name, parts)
+    files, commands = _build_files(name, parts, findings)
     pull, pull_commands = _build_pull_secrets(name, parts)
     spec = _build_spec(parts, variables, desired_count, findings) | files | pull
     find_leftovers(sources, parts, findings)
@@ -55,7 +55,8 @@ def choose_name(family: str) -> str:
 def _build_spec(parts: Sequence[Part], variables: Variables, desired_count: int, findings: Findings) -> JsonObject:
     image = fields.choose_image(parts, findings)
     words = fields.build_words(variables, image, findings)
-    auth = fields.build_auth(variables, findings)
+    has_files = any(part.container.environment_files for part in parts)
+    auth = fields.build_auth(variables, findings, has_files=has_files)
     flag = fields.build_flag(variables)
     valkey = fields.build_valkey(variables, parts, findings)
     migration = fields.build_migration(variables, findings, is_shared=valkey is not None)
@@ -100,9 +101,15 @@ def _tell_missing(parts: Sequence[Part], findings: Findings) -> None:
         findings.changed.append("listeners run in the API's pods here; their variables went there")
 
 
-def _build_files(name: str, parts: Sequence[Part]) -> tuple[JsonObject, list[str]]:
+def _build_files(name: str, parts: Sequence[Part], findings: Findings) -> tuple[JsonObject, list[str]]:
     """`environmentFiles` become ConfigMaps for all parts."""
     values = list(dict.fromkeys(each.value for part in parts for each in part.container.environment_files))
+    for value in values:
+        findings.left.append(
+            f"{value} was not read: of its variables, those that the operator sets (LISTENERS_REDIS_…,"
+            " UNIFIED_REGISTRY_ENABLED, LOG_LEVEL, CELERY_… and more) have no effect from there; write them into the"
+            " fields of the spec that stand for them"
+        )
     sources, commands = [], []
     for place, value in enumerate(values, 1):
         made = f"{name}-env-{place}"

@@ -9,7 +9,7 @@ from controller.ecs.amounts import build_resources
 from controller.ecs.model import WORKER, Findings, Part
 from controller.ecs.variables import Variables
 from controller.model.base import JsonObject
-from controller.model.spec import QUEUE_NAME, QUEUE_NAME_MAX
+from controller.model.spec import QUEUE_NAME, QUEUE_NAME_MAX, SOFT_LIMIT_MAX_S
 
 CONCURRENCY_DEFAULT: Final = 4
 CONCURRENCY_MAX: Final = 64
@@ -110,6 +110,12 @@ def _read_limits(part: Part, variables: Variables, findings: Findings) -> JsonOb
         said = variables.take_own(part, variable) or _option(part, option, option)
         if said and said.isdigit() and int(said):
             limits[field] = int(said)
+    if max(limits.values(), default=0) > SOFT_LIMIT_MAX_S:
+        findings.left.append(
+            f"container {part.container.name}: a time limit of {max(limits.values())} s; the most is"
+            f" {SOFT_LIMIT_MAX_S} s (soft), which stands there now: split tasks that need longer"
+        )
+        return {"softTimeLimitSeconds": min(limits.get("softTimeLimitSeconds", SOFT_LIMIT_MAX_S), SOFT_LIMIT_MAX_S)}
     soft, hard = (limits.get(field) for _, _, field in _LIMITS)
     if hard and (soft is None or soft >= hard):
         del limits["hardTimeLimitSeconds"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from contract import keys, queues
+from contract import queues
 from contract.kubernetes import ANNOTATION_DELETION_COST
 from controller.cluster.apply import Applier
 from controller.cluster.queues import QueueFigures, QueueReader
@@ -123,7 +123,7 @@ class Scaler:
         deployed = _find_deployed(observed)
         context = _Context(
             endpoint=None if is_guest else endpoint,
-            prefix=_prefix(spec),
+            prefix=spec.celery_key_prefix,
             queues=by_name,
             former=tuple(sorted({*queues.QUEUES, *deployed, *_told(service)} - by_name.keys())),
             deployed=frozenset(deployed),
@@ -348,12 +348,6 @@ def _find_deployed(observed: Observed) -> dict[str, int]:
         for seen in observed.objects.values()
         if seen.ref.kind is DEPLOYMENT and seen.queue is not None and not seen.going
     }
-
-
-def _prefix(spec: PinnokioServiceSpec) -> str:
-    """The prefix of Celery's keys, where spec.env says another."""
-    said = {variable.name: variable.value for variable in spec.env}
-    return said.get("CELERY_KEY_PREFIX") or keys.CELERY_PREFIX
 
 
 def _is_name(name: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 from contract import env, kubernetes, queues
 from controller.manifests.target import Target
 from controller.manifests.types import EnvFromSource, EnvVar, KeySelector
-from controller.model.pod import EnvFrom, KeyRef
+from controller.model.pod import CELERY_KEY_PREFIX, EnvFrom, KeyRef
 from controller.model.pod import EnvVar as SpecEnvVar
 from controller.model.spec import QueueSpec
 
@@ -37,6 +37,9 @@ def build_environment(target: Target, part: str, own: dict[str, str], more: Iter
     variables.append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     variables += _build_valkey(target)
     chosen = {variable.name: variable for variable in (*target.spec.env, *more)}
+    if target.spec.env_from and CELERY_KEY_PREFIX not in chosen:
+        # What stands in a Secret or ConfigMap is not seen here, and the operator must look where workers do.
+        variables.append(_build_plain(CELERY_KEY_PREFIX, target.spec.celery_key_prefix))
     variables += [variable for variable in _build_chroma(target) if variable["name"] not in chosen]
     return variables + [_build_given(variable) for variable in chosen.values()]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from controller.model.base import Model, rule, rules
-from controller.model.pod import OBJECT_NAME, Env, KeyRef, Resources
+from controller.model.pod import OBJECT_NAME, Env, KeyRef, Resources, shared_variables_rule
 
 HOST: str = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 Annotations = dict[Annotated[str, Field(max_length=316)], Annotated[str, Field(max_length=8192)]]
@@ -88,6 +88,7 @@ class ApiSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            shared_variables_rule(),
             rule(
                 "!has(self.ingress) || !self.ingress.websocket || (has(self.auth) && self.auth.websocket)",
                 "api.ingress.websocket opens /ws, every user's events, to whoever reaches the Ingress: set"

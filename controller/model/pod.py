@@ -8,6 +8,7 @@ from controller.model.base import JsonObject, Model, map_list, rule, rules
 from controller.model.quantity import PATTERN, parse_quantity
 
 # Names that the operator sets by itself: another value would contradict the rest of the spec.
+CELERY_KEY_PREFIX: Final = "CELERY_KEY_PREFIX"
 OWNED_VARIABLES: Final = (
     "BEAT_SCHEDULE_FILE",
     "CELERY_CONCURRENCY",
@@ -140,6 +141,14 @@ def _owned_rule() -> JsonObject:
         f"!(self.name in [{names}])",
         "this variable is set by the operator: use the field of the spec that stands for it",
         said_by="'env ' + self.name + ' is set by the operator: use the field of the spec that stands for it'",
+    )
+
+
+def shared_variables_rule() -> JsonObject:
+    """Of a part's own `env`: variables that all parts must have alike."""
+    return rule(
+        f"!has(self.env) || self.env.all(e, e.name != '{CELERY_KEY_PREFIX}')",
+        f"env {CELERY_KEY_PREFIX} is the whole service's: set it in spec.env, or tasks go where no worker looks",
     )
 
 

@@ -7,17 +7,29 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from contract import queues
+from contract import keys, queues
 from controller.model.api import ApiSpec
 from controller.model.base import JsonObject, Model, map_list, rule, rules
 from controller.model.extras import ChromaSpec, FlowerSpec, MigrationSpec, SpreadSpec
 from controller.model.network import NetworkPolicySpec
-from controller.model.pod import Env, EnvFrom, NameRef, PullPolicy, Resources
+from controller.model.pod import (
+    CELERY_KEY_PREFIX,
+    Env,
+    EnvFrom,
+    NameRef,
+    PullPolicy,
+    Resources,
+    shared_variables_rule,
+)
 from controller.model.rollout import UnifiedRegistry
 from controller.model.valkey import ValkeySpec
 
 # A task that ignores its soft limit is killed this many seconds later (contract.env: 3600 and 3660).
 HARD_LIMIT_MARGIN_S: Final = 60
+# Workers refuse a limit after which a message is given again.
+HARD_LIMIT_MAX_S: Final = queues.VISIBILITY_TIMEOUT_S - 1
+# Where no hard limit is set.
+SOFT_LIMIT_MAX_S: Final = HARD_LIMIT_MAX_S - HARD_LIMIT_MARGIN_S
 QUEUE_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 QUEUE_NAME_MAX: Final = 40
 QueueName = Annotated[str, Field(min_length=1, max_length=QUEUE_NAME_MAX, pattern=QUEUE_NAME)]
@@ -46,6 +58,7 @@ class QueueSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            shared_variables_rule(),
             rule(
                 "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
                 "minReplicas is above maxReplicas: lower minReplicas or raise maxReplicas",
@@ -54,6 +67,12 @@ class QueueSpec(Model):
                 "!has(self.hardTimeLimitSeconds) || (has(self.softTimeLimitSeconds)"
                 " && self.softTimeLimitSeconds < self.hardTimeLimitSeconds)",
                 "hardTimeLimitSeconds needs a softTimeLimitSeconds below it: set or lower softTimeLimitSeconds",
+            ),
+            rule(
+                "!has(self.softTimeLimitSeconds) || has(self.hardTimeLimitSeconds)"
+                f" || self.softTimeLimitSeconds <= {SOFT_LIMIT_MAX_S}",
+                f"softTimeLimitSeconds is above {SOFT_LIMIT_MAX_S}: lower it, or set hardTimeLimitSeconds, at most"
+                f" {HARD_LIMIT_MAX_S}; a task that needs longer is split",
             ),
         )
     )
@@ -73,13 +92,13 @@ class QueueSpec(Model):
     soft_time_limit_seconds: int | None = Field(
         default=None,
         ge=1,
-        le=86_400,
+        le=HARD_LIMIT_MAX_S - 1,
         description="Seconds after which a task is told to stop; unset: the longest of the task types routed here.",
     )
     hard_time_limit_seconds: int | None = Field(
         default=None,
         ge=2,
-        le=90_000,
+        le=HARD_LIMIT_MAX_S,
         description="Seconds after which a task is killed; unset: the soft limit and 60. A pod that is to go"
         " gets this time and 30 seconds to end its tasks.",
     )
@@ -129,6 +148,10 @@ class PinnokioServiceSpec(Model):
             rule(
                 f"self.queues.exists(q, q.name == '{queues.DEFAULT}')",
                 f"spec.queues needs a queue named {queues.DEFAULT}: tasks of a type without a route go there",
+            ),
+            rule(
+                f"!has(self.env) || self.env.all(e, e.name != '{CELERY_KEY_PREFIX}' || !has(e.valueFrom))",
+                f"env {CELERY_KEY_PREFIX} must be a value: the operator looks for waiting tasks by it",
             ),
             # Never with `enabled: false`: the way back must not be refused.
             rule(
@@ -201,6 +224,12 @@ class PinnokioServiceSpec(Model):
     def with_flag_off(self) -> "PinnokioServiceSpec":
         registry = self.unified_registry.model_copy(update={"enabled": False})
         return self.model_copy(update={"unified_registry": registry})
+
+    @property
+    def celery_key_prefix(self) -> str:
+        """Prefix of the keys of queues and results."""
+        said = {variable.name: variable.value for variable in self.env}
+        return said.get(CELERY_KEY_PREFIX) or keys.CELERY_PREFIX
 
     def time_limits_s(self, queue: QueueSpec) -> tuple[int, int]:
         """Soft and hard limit of one task of `queue`, in seconds."""

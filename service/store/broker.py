@@ -6,13 +6,10 @@ Both sides must agree on the key prefix and the visibility timeout, or one side'
 from typing import Any
 from urllib.parse import quote
 
-from contract.queues import OTHER_MAX_DURATION_S
+from contract.queues import VISIBILITY_TIMEOUT_S
 from service.settings import Settings, ValkeySettings
 from service.store.client import tls_options
 
-# Any worker gives messages back that were unacknowledged for this long, whichever queue they are of: it must be above
-# the longest hard limit of any task, or a long one is started a second time while it runs.
-VISIBILITY_TIMEOUT_S = 2 * OTHER_MAX_DURATION_S
 # A dead peer is noticed by a read that times out; a blocking pop answers each second, so 10 s is never a live one.
 SOCKET_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 3

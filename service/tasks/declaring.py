@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
-from contract.queues import TASK_TYPES, celery_name, queue_of, task_type_of
+from contract.queues import TASK_TYPES, VISIBILITY_TIMEOUT_S, celery_name, queue_of, task_type_of
 from service.domain.conversation import LlmUse
 from service.domain.progress import NoticesOf, build_notices
 from service.domain.quotas import MAX_TASKS_PER_USER
 from service.domain.unified import QUOTAS
-from service.store.broker import VISIBILITY_TIMEOUT_S
 from service.store.storage import Reservation
 from service.store.tasks import Fence
 from service.tasks.services import Services

@@ -11,9 +11,9 @@ import structlog
 from celery import Celery, Task
 from celery.exceptions import Reject, TimeLimitExceeded
 
-from contract.queues import DEFAULT, celery_name, queue_of
+from contract.queues import DEFAULT, VISIBILITY_TIMEOUT_S, celery_name, queue_of
 from service.settings import Settings, SettingsError
-from service.store.broker import VISIBILITY_TIMEOUT_S, broker_configuration
+from service.store.broker import broker_configuration
 from service.store.client import VALKEY_FAULTS
 from service.tasks.declaring import TASKS, TaskKind, load_task_types, route_of
 from service.worker.bridge import Bridge

@@ -13,7 +13,6 @@ import pytest
 
 from contract import keys, queues
 from service.settings import Settings, SettingsError
-from service.store.broker import VISIBILITY_TIMEOUT_S
 from service.store.celery_message import SENT_AT
 from service.store.client import Valkey
 from service.tasks.declaring import limit_of, task_type
@@ -181,7 +180,7 @@ def test_the_chores_are_those_that_the_operator_knows() -> None:
 
 def test_no_type_may_run_longer_than_the_broker_waits_for_its_message() -> None:
     with pytest.raises(ValueError, match="max_duration_s"):
-        task_type("endless", max_duration_s=VISIBILITY_TIMEOUT_S)
+        task_type("endless", max_duration_s=queues.VISIBILITY_TIMEOUT_S)
 
 
 def test_what_celery_is_told(make_settings: MakeSettings) -> None:
@@ -216,10 +215,10 @@ def test_what_celery_is_told(make_settings: MakeSettings) -> None:
         "broker_channel_error_retry": True,
         "accept_content": ["json"],
     }
-    assert app.conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT_S
+    assert app.conf.broker_transport_options["visibility_timeout"] == queues.VISIBILITY_TIMEOUT_S
     limits = [task.time_limit or 0 for name, task in app.tasks.items() if name.startswith("pinnokio.")]
     assert limits
-    assert max(limits) < VISIBILITY_TIMEOUT_S
+    assert max(limits) < queues.VISIBILITY_TIMEOUT_S
     unlimited = app.tasks[queues.celery_name("test_wait")]
     assert unlimited.soft_time_limit == limit_of("test_wait") == queues.OTHER_MAX_DURATION_S, "as its entry says"
     app.close()

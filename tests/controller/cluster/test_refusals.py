@@ -63,6 +63,26 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         _queues(DEFAULT, COMPUTATION | {"softTimeLimitSeconds": 60, "hardTimeLimitSeconds": 60}),
         "hardTimeLimitSeconds needs a softTimeLimitSeconds below it: set or lower softTimeLimitSeconds",
     ),
+    "a hard limit that workers refuse": (
+        _queues(DEFAULT, COMPUTATION | {"softTimeLimitSeconds": 60, "hardTimeLimitSeconds": 7200}),
+        "spec.queues[1].hardTimeLimitSeconds",
+    ),
+    "a soft limit whose hard limit workers refuse": (
+        _queues(DEFAULT, COMPUTATION | {"softTimeLimitSeconds": 7140}),
+        "softTimeLimitSeconds is above 7139: lower it, or set hardTimeLimitSeconds, at most 7199; a task that",
+    ),
+    "another key prefix for the API": (
+        {"api": {"env": [{"name": "CELERY_KEY_PREFIX", "value": "x:"}]}},
+        "env CELERY_KEY_PREFIX is the whole service's: set it in spec.env",
+    ),
+    "another key prefix for a queue": (
+        _queues(DEFAULT, COMPUTATION | {"env": [{"name": "CELERY_KEY_PREFIX", "value": "x:"}]}),
+        "env CELERY_KEY_PREFIX is the whole service's: set it in spec.env",
+    ),
+    "a key prefix that the operator cannot see": (
+        {"env": [{"name": "CELERY_KEY_PREFIX", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]},
+        "env CELERY_KEY_PREFIX must be a value: the operator looks for waiting tasks by it",
+    ),
     "percentage above 100": (
         {"unifiedRegistry": {"enabled": True, "audience": {"percent": 101}}},
         "spec.unifiedRegistry.audience.percent",

@@ -90,7 +90,17 @@ def test_many_workers_beside_others_images() -> None:
     assert {each["name"] for each in spec["api"]["env"]} >= {"LISTENERS_DEBUG", "LISTENERS_HEARTBEAT_INTERVAL"}
     assert spec["envFrom"] == [{"configMapRef": {"name": "pinnokio-staging-env-1"}}]
     assert spec["imagePullSecrets"] == [{"name": "pinnokio-staging-registry"}]
-    for words in ("container redis", "container xray", "'Reports'", "mountPoints of rpc", "port 9000", "health check"):
+    assert not _said(result.findings.changed, "LISTENERS_SERVICE_TOKEN is unset")
+    for words in (
+        "LISTENERS_SERVICE_TOKEN may stand in a file",
+        "staging.env was not read",
+        "container redis",
+        "container xray",
+        "'Reports'",
+        "mountPoints of rpc",
+        "port 9000",
+        "health check",
+    ):
         assert _said(result.findings.left, words), words
 
 
@@ -152,11 +162,20 @@ def test_variables_become_fields(containers: list[dict[str, Any]], field: str, v
         (_container(env={"BIG": "x" * 8193}), "put it into a ConfigMap"),
         (_container(env={f"A{number}": "x" for number in range(65)}), "spec.api.env takes 64"),
         (_container(memory=100, memoryReservation=200), "memoryReservation 200 is above memory 100"),
+        (
+            _container(env={
+                "LISTENERS_REDIS_HOST": "h", "LISTENERS_REDIS_TLS": "1", "LISTENERS_REDIS_TLS_CA_FILE": "/ca.pem"
+            }),
+            "LISTENERS_REDIS_TLS_CA_FILE (/ca.pem): put that certificate into a Secret and name it in spec.valkey",
+        ),
+        (_container("worker", env={"CELERY_SOFT_TIME_LIMIT_S": "200000"}), "limit of 200000 s; the most is 7139"),
+        (_container("worker", command=["celery", "worker", "--soft-time-limit=60", "--time-limit=9000"]), "of 9000 s"),
         (_container(madeUp={"a": 1}), "madeUp of api: there is no field for it"),
     ],
     ids=[
         "host from a secret", "flag from a secret", "database", "port", "level", "port of the API", "name", "long",
-        "many", "memory", "unknown key",
+        "many", "memory", "authority", "soft limit",
+        "hard limit", "unknown key",
     ],
 )  # fmt: skip
 def test_what_cannot_be_carried_over_is_told(container: dict[str, Any], words: str) -> None:

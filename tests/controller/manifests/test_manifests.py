@@ -153,6 +153,8 @@ def test_variables_of_a_part_win_over_those_of_all() -> None:
     api, beat = (pods[name]["spec"]["containers"][0] for name in ("Deployment/demo-api", "Deployment/demo-beat"))
     assert (_env(api)["A"], _env(api)["B"], _env(beat)["A"]) == ("api", "all", "all")
     assert api["envFrom"] == [{"secretRef": {"name": "more", "optional": False}}]
+    # Whatever stands in there: the operator looks for tasks under the one that it knows.
+    assert _env(api)["CELERY_KEY_PREFIX"] == _env(beat)["CELERY_KEY_PREFIX"] == target.spec.celery_key_prefix
 
 
 def test_the_flag_changes_no_pod() -> None:
