@@ -10,6 +10,9 @@ OF_COMPANY: Final = 'company="acme",quota="max_llm_requests_per_hour"'
 SERVICE_LABELS: Final = {"namespace": "accounting", "service": "sample"}
 QUEUE_LABELS: Final = {**SERVICE_LABELS, "queue": "computation"}
 
+OF_OPERATOR: Final = 'namespace="accounting"'
+OPERATOR_LABELS: Final = {"namespace": "accounting"}
+
 Series = dict[str, str]
 
 # All is well for two hours; a case changes or adds what it is about.
@@ -58,12 +61,17 @@ HEALTHY: Final[Series] = {
     f'pinnokio_operator_queue_in_flight{{{OF},queue="llm"}}': "4x120",
     f"pinnokio_operator_queue_readable{{{OF_QUEUE}}}": "1x120",
     f"pinnokio_operator_queue_desired_replicas{{{OF_QUEUE}}}": "2x120",
-    'pinnokio_operator_leader{pod="operator"}': "1x120",
-    'pinnokio_operator_leader{pod="standby"}': "0x120",
+    f'pinnokio_operator_leader{{{OF_OPERATOR},pod="operator"}}': "1x120",
+    f'pinnokio_operator_leader{{{OF_OPERATOR},pod="standby"}}': "0x120",
     # Somebody else changed an object meanwhile, twice within a while.
-    'pinnokio_operator_errors_total{error="ApiConflict"}': "0x99 1x9 2x10",
-    'pinnokio_operator_reconciles_total{result="unchanged"}': "0+2x120",
-    'pinnokio_operator_services{phase="Ready"}': "1x120",
+    f'pinnokio_operator_errors_total{{{OF_OPERATOR},error="ApiConflict"}}': "0x99 1x9 2x10",
+    f'pinnokio_operator_reconciles_total{{{OF_OPERATOR},result="unchanged"}}': "0+2x120",
+    f'pinnokio_operator_services{{{OF_OPERATOR},phase="Ready"}}': "1x120",
+    # The operator of another namespace, which is well whatever becomes of the first.
+    'pinnokio_operator_leader{namespace="payroll",pod="operator"}': "1x120",
+    'pinnokio_operator_errors_total{namespace="payroll",error="ApiConflict"}': "0x120",
+    'pinnokio_operator_reconciles_total{namespace="payroll",result="unchanged"}': "0+9x120",
+    'pinnokio_operator_services{namespace="payroll",phase="Ready"}': "3x120",
     f'pinnokio_operator_rollout_phase{{{OF},phase="Analysing"}}': "1x120",
 }
 
@@ -87,6 +95,7 @@ def _key(start: str) -> str:
 
 _FAILED_CALLS: Final = next(series for series in HEALTHY if 'code="INTERNAL"' in series)
 _FAST_CALLS: Final = next(series for series in HEALTHY if 'REGISTRY.register_user",le=' in series)
+_LEADER: Final = _key(f'pinnokio_operator_leader{{{OF_OPERATOR},pod="operator"')
 _FIRESTORE: Final = next(series for series in HEALTHY if "firestore" in series)
 
 CASES: Final = (
@@ -156,18 +165,30 @@ CASES: Final = (
         {series: None for series in HEALTHY if series.startswith("celery_worker_up")},
         QUEUE_LABELS,
     ),
-    Case("PinnokioOperatorMissing", "critical", {_key('pinnokio_operator_leader{pod="operator"}'): "0x120"}, {}),
+    Case("PinnokioOperatorMissing", "critical", {_LEADER: "0x120"}, OPERATOR_LABELS),
     Case(
-        "PinnokioOperatorNotReconciling",
-        "warning",
-        {_key("pinnokio_operator_errors_total"): "0+1x120"},
+        "PinnokioOperatorMissing",
+        "critical",
+        {series: "1x100 _x19" for series in HEALTHY if series.startswith(f"pinnokio_operator_leader{{{OF_OPERATOR}")},
+        OPERATOR_LABELS,
+    ),
+    Case(
+        "PinnokioOperatorMissing",
+        "critical",
+        {series: None for series in HEALTHY if series.startswith("pinnokio_operator_leader")},
         {},
     ),
     Case(
         "PinnokioOperatorNotReconciling",
         "warning",
-        {_key("pinnokio_operator_reconciles_total"): "7x120"},
-        {},
+        {_key(f"pinnokio_operator_errors_total{{{OF_OPERATOR}"): "0+1x120"},
+        OPERATOR_LABELS,
+    ),
+    Case(
+        "PinnokioOperatorNotReconciling",
+        "warning",
+        {_key(f"pinnokio_operator_reconciles_total{{{OF_OPERATOR}"): "7x120"},
+        OPERATOR_LABELS,
     ),
     Case("PinnokioServiceDegraded", "warning", {'pinnokio_operator_services{phase="Degraded"}': "1x120"}, {}),
     Case(
