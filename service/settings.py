@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from contract.env import BY_NAME
+from contract.env import BY_NAME, PART_API
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 # The standard library's names.
@@ -135,8 +135,12 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises SettingsError naming the variable that cannot be read."""
         read = _Reader(environ)
+        part, token = read.text("CONTAINER_TYPE"), read.optional("LISTENERS_SERVICE_TOKEN")
+        ws_auth = read.choice("WS_AUTH", ("none", "token")) == "token"
+        if part == PART_API and ws_auth and token is None:
+            raise SettingsError("WS_AUTH=token asks for LISTENERS_SERVICE_TOKEN: set it, or leave WS_AUTH out")
         return cls(
-            part=read.text("CONTAINER_TYPE"),
+            part=part,
             port=read.number("PORT"),
             log_level=read.choice("LOG_LEVEL", LEVELS).upper(),
             log_format=read.choice("LOG_FORMAT", ("auto", "json", "console")),
@@ -157,7 +161,7 @@ class Settings:
             openai=_openai(read),
             llm_history_tokens=read.number("LLM_HISTORY_TOKENS"),
             llm_prices={model: _price(text) for model, text in read.pairs("LLM_PRICES").items()},
-            token=read.optional("LISTENERS_SERVICE_TOKEN"),
+            token=token,
             flag_enabled=read.flag("UNIFIED_REGISTRY_ENABLED"),
             registry_debug=read.flag("REGISTRY_DEBUG"),
             flag_file=read.text("FLAG_FILE"),
@@ -172,7 +176,7 @@ class Settings:
             idempotency_disabled=read.flag("RPC_IDEMP_DISABLE"),
             idempotency_disabled_methods=frozenset(read.names("RPC_IDEMP_DISABLE_METHODS")),
             ws_allowed_origins=frozenset(read.names("WS_ALLOWED_ORIGINS")),
-            ws_auth=read.choice("WS_AUTH", ("none", "token")) == "token",
+            ws_auth=ws_auth,
             celery_concurrency=read.number("CELERY_CONCURRENCY"),
             celery_queues=read.names("CELERY_QUEUES"),
             celery_key_prefix=read.text("CELERY_KEY_PREFIX"),

@@ -35,8 +35,6 @@ FIRST_DOUBT_S: Final = 1.5
 LONGEST_DOUBT_S: Final = 30.0
 # Heartbeats are gathered to so many writes an interval.
 GROUPS: Final = 9
-# Faults that a repetition does not mend.
-_LASTING: Final = frozenset({"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION", "NOT_FOUND"})
 
 
 class Presence:
@@ -239,13 +237,13 @@ class Presence:
         try:
             await self._write([self._build_merge(uid, state) for uid, state in states.items()])
         except FirestoreFault as fault:
-            if fault.code not in _LASTING:
+            if not fault.is_lasting:
                 raise
             for uid, state in states.items():
                 try:
                     await self._write([self._build_merge(uid, state)])
                 except FirestoreFault as refusal:
-                    if refusal.code not in _LASTING:
+                    if not refusal.is_lasting:
                         raise
                     log.error("presence_refused", user_id=uid, error=str(refusal))
 

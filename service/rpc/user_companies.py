@@ -141,8 +141,9 @@ class UserCompanies:
                     await self._tell(user_id, companies)
             except FirestoreFault as fault:
                 log.warning("unified_registry_companies_not_merged", user_id=user_id, error=str(fault))
-                await asyncio.sleep(RETRY_S)
-                continue
+                if not fault.is_lasting:
+                    await asyncio.sleep(RETRY_S)
+                    continue
             except Exception:
                 log.exception("unified_registry_companies_failed", user_id=user_id)
             if self._to_merge[user_id] is companies:

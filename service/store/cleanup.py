@@ -4,13 +4,14 @@ Nothing is locked: a field is dropped only while it holds what was read, so that
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import Any, Final
 
 from contract import keys
 from service.domain import unified as doc
 from service.domain.conversation import ID_PREFIX, task_id_of
+from service.domain.ids import DEFAULT_COMPANY
 from service.store.batches import run_batches
-from service.store.lane import Lane
+from service.store.lane import Command, Lane
 from service.store.scripts import script
 
 _DROP_IF_EQUAL: Final = script("drop_field_if_equal")
@@ -32,7 +33,7 @@ class RegistryCleanup:
             ("company_users", "company_tasks", "company_conversations", "user_tasks", "user_conversations"), 0
         )
         async for key in self._keys(keys.company("*")):
-            removed["company_users"] += await self._prune(key, doc.USER, keys.unified_user)
+            removed["company_users"] += await self._prune_users(key)
             removed["company_tasks"] += await self._prune(key, doc.TASK, keys.task)
             removed["company_conversations"] += await self._prune(key, _OUR_CONVERSATION, _task_of_conversation)
         async for key in self._keys(keys.unified_user("*")):
@@ -40,8 +41,29 @@ class RegistryCleanup:
             removed["user_conversations"] += await self._prune(key, _OUR_CONVERSATION, _task_of_conversation)
         return removed
 
+    async def _prune_users(self, key: bytes) -> int:
+        """Drops the users who are gone, who have left, or who work in another company now."""
+        company_id = key.decode().removeprefix(keys.company(""))
+
+        def build_question(user_id: str) -> Command:
+            return ("HMGET", keys.unified_user(user_id), doc.STATUS, doc.CURRENT_COMPANY)
+
+        def has_left(answer: Any) -> bool:
+            if isinstance(answer, Exception):
+                return False
+            status, current = ((value or b"").decode() for value in answer)
+            return status != doc.ONLINE or (current or DEFAULT_COMPANY) != company_id
+
+        return await self._drop(key, doc.USER, build_question, has_left)
+
     async def _prune(self, key: bytes, prefix: str, target: Callable[[str], str]) -> int:
         """Drops the fields `{prefix}{name}` whose entry `target(name)` is gone."""
+        return await self._drop(key, prefix, lambda name: ("EXISTS", target(name)), lambda answer: answer == 0)
+
+    async def _drop(
+        self, key: bytes, prefix: str, build_question: Callable[[str], Command], is_over: Callable[[Any], bool]
+    ) -> int:
+        """Drops the fields `{prefix}{name}` where the answer to the question about `name` says so."""
         (words,) = await run_batches(self._lane, [("HGETALL", key)], if_other_type=())
         fields = dict(zip(words[::2], words[1::2], strict=True))
         pointing = [field for field in fields if field.startswith(prefix.encode())]
@@ -49,8 +71,8 @@ class RegistryCleanup:
         for start in range(0, len(pointing), _BATCH):
             batch = pointing[start : start + _BATCH]
             names = [field.decode().removeprefix(prefix) for field in batch]
-            alive = await self._lane.run(*(("EXISTS", target(name)) for name in names))
-            gone = [field for field, is_alive in zip(batch, alive, strict=True) if is_alive == 0]
+            answers = await self._lane.run(*(build_question(name) for name in names))
+            gone = [field for field, answer in zip(batch, answers, strict=True) if is_over(answer)]
             drops = [("EVAL", _DROP_IF_EQUAL, 1, key, field, fields[field]) for field in gone]
             removed += sum(answer == 1 for answer in await self._lane.run(*drops))
         return removed

@@ -5,7 +5,9 @@ commands of every request.
 """
 
 import asyncio
+import functools
 import ssl
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio as aioredis
@@ -90,9 +92,16 @@ def tls_options(settings: ValkeySettings) -> dict[str, Any]:
 
 
 def tls_context(settings: ValkeySettings) -> ssl.SSLContext | None:
-    """The same for a connection of our own; None: no TLS."""
+    """The same for a connection of our own; None: no TLS. Made anew only where the authority's file has changed."""
     if not settings.tls:
         return None
+    changed_ns = Path(settings.tls_ca_file).stat().st_mtime_ns if settings.tls_ca_file else 0
+    return _build_context(settings, changed_ns)
+
+
+# Reading the authorities takes 24 ms of the event loop, and connections are tried each 100 ms while Valkey is away.
+@functools.lru_cache(maxsize=4)
+def _build_context(settings: ValkeySettings, _changed_ns: int) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=settings.tls_ca_file)
     if not settings.tls_verify:
         context.check_hostname = False

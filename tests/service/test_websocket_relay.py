@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from contract import keys
 from contract.metrics import EVENT_RESYNCS, EVENTS_REPLAYED
 from service.domain.events import Event
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.store import client
 from service.store.client import VALKEY_FAULTS, Valkey
 from service.store.events import EventStore
@@ -208,6 +208,12 @@ async def test_a_token_is_asked_for_where_that_is_wanted(
         with pytest.raises(InvalidStatus) as refused:
             await opening
         assert refused.value.response.status_code == status
+
+
+@pytest.mark.parametrize("token", [{}, {"LISTENERS_SERVICE_TOKEN": " "}], ids=["unset", "blank"])
+def test_an_api_without_the_token_that_sockets_are_asked_for_does_not_start(token: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="set it, or leave WS_AUTH out"):
+        Settings.from_env({"CONTAINER_TYPE": "api", "WS_AUTH": "token", **token})
 
 
 async def test_by_default_a_set_token_is_not_asked_for(make_settings: MakeSettings) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 # Seconds and nanoseconds: two versions of a document differ in it.
 Version = tuple[int, int]
+
+_LASTING: Final = frozenset({"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION", "NOT_FOUND"})
 
 
 class FirestoreFault(Exception):
@@ -14,6 +16,11 @@ class FirestoreFault(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether asking again mends nothing."""
+        return self.code in _LASTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,22 @@ async def test_companies_that_a_registration_names_wait_for_firestore(
     assert (await companies_of(api))["authorized_companies_ids"] == ["acme", "beta"]
 
 
+async def test_companies_that_firestore_refuses_for_good_are_told_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(_: FirestoreClient, merges: Sequence[Merge]) -> None:
+        raise FirestoreFault("PERMISSION_DENIED", "a test's")
+
+    monkeypatch.setattr(FirestoreClient, "write", refuse)
+    await api.data("UNIFIED_REGISTRY.register_user_session", "u1", "s1", "acme", ["acme"])
+
+    def is_over() -> bool:
+        return not any(task.get_name() == "merge-companies" for task in asyncio.all_tasks())
+
+    await eventually(lambda: "unified_registry_companies_not_merged" in caplog.text, deadline_s=SLOW_S)
+    await eventually(is_over)
+
+
 async def test_the_flag_of_a_company_holds_for_a_user_whom_only_firestore_knows(
     api: Api, firestore: FirestoreEmulator, valkey: Valkey
 ) -> None:

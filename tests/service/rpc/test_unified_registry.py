@@ -247,6 +247,16 @@ async def test_cleanup(api_on: Api, valkey: Valkey) -> None:
     assert set((await api_on.data(f"{SPACE}.cleanup_expired_entries")).values()) == {0}
 
 
+async def test_cleanup_takes_out_who_is_no_longer_active_in_the_company(api_on: Api, valkey: Valkey) -> None:
+    for number, user in enumerate(("here", "left", "moved")):
+        await register(api_on, user=user, session=f"s{number}")
+    # As calls leave them that die between the user's entry and the company's.
+    await valkey.hset(keys.unified_user("left"), "status", "offline")
+    await valkey.hset(keys.unified_user("moved"), "current_company_id", "beta")
+    assert (await api_on.data(f"{SPACE}.cleanup_expired_entries"))["company_users"] == 2
+    assert await api_on.data(f"{SPACE}.get_company_active_users", "acme") == ["here"]
+
+
 async def test_cleanup_passes_keys_that_somebody_else_made(api_on: Api, valkey: Valkey) -> None:
     for key in (keys.company("foreign"), keys.unified_user("foreign")):
         await valkey.set(key, "no hash")

@@ -1,29 +1,37 @@
 """Valkey behind TLS, verified and not: before a real server stands a proxy with a certificate that nobody knows."""
 
 import asyncio
+import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.settings import ValkeySettings
-from service.store.client import connect
+from service.store.client import connect, tls_context
 from service.store.lane import Lane
 from tests.service.valkey_server import RunningValkey
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `key.pem` and `cert.pem`."""
     folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=nobody"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def certificate(files: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(Path(cert), Path(key))
+    context.load_cert_chain(files / "cert.pem", files / "key.pem")
     return context
 
 
@@ -77,3 +85,12 @@ async def test_an_unknown_certificate_is_refused(valkey_server: RunningValkey, c
         with pytest.raises(RedisConnectionError):
             await client.get("a")
         await client.aclose()
+
+
+def test_the_authorities_are_read_once_and_again_when_they_change(files: Path) -> None:
+    authority = files / "cert.pem"
+    settings = replace(settings_at(1, verify=True), tls_ca_file=str(authority))
+    context = tls_context(settings)
+    assert tls_context(settings) is context
+    os.utime(authority, ns=(1, 1))
+    assert tls_context(settings) is not context
