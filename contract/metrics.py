@@ -94,6 +94,9 @@ OPERATOR_LEADER: Final = "pinnokio_operator_leader"
 OPERATOR_ERRORS: Final = "pinnokio_operator_errors_total"
 OPERATOR_API_REQUESTS: Final = "pinnokio_operator_api_requests_total"
 OPERATOR_SERVICES: Final = "pinnokio_operator_services"
+OPERATOR_SERVICE_PHASE: Final = "pinnokio_operator_service_phase"
+OPERATOR_API_READY: Final = "pinnokio_operator_api_ready_replicas"
+OPERATOR_API_DESIRED: Final = "pinnokio_operator_api_desired_replicas"
 OPERATOR_FLAG_PERCENT: Final = "pinnokio_operator_flag_percent"
 OPERATOR_FLAG_ACKNOWLEDGED: Final = "pinnokio_operator_flag_acknowledged_pods"
 OPERATOR_ROLLOUT_PHASE: Final = "pinnokio_operator_rollout_phase"
@@ -313,6 +316,15 @@ METRICS: Final = (
     ),
     Metric(OPERATOR_LEADER, "gauge", "operator", "1: this operator acts; 0: it stands by."),
     Metric(OPERATOR_SERVICES, "gauge", "operator", "PinnokioServices by phase.", ("phase",)),
+    Metric(
+        OPERATOR_SERVICE_PHASE,
+        "gauge",
+        "operator",
+        "1 for the phase that the PinnokioService is in.",
+        (*_SERVICE, "phase"),
+    ),
+    Metric(OPERATOR_API_READY, "gauge", "operator", "API pods that are ready.", _SERVICE),
+    Metric(OPERATOR_API_DESIRED, "gauge", "operator", "API pods wanted.", _SERVICE),
     Metric(OPERATOR_QUEUE_WAITING, "gauge", "operator", "Tasks that wait.", _QUEUE),
     Metric(OPERATOR_QUEUE_IN_FLIGHT, "gauge", "operator", "Tasks that run, by heartbeats.", _QUEUE),
     Metric(OPERATOR_QUEUE_UNACKED, "gauge", "operator", "Tasks handed out and not done.", _QUEUE),

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from contract import metrics as names
+from controller.manifests.target import API
 from controller.model.errors import (
     ApiConflict,
     ApiExpired,
@@ -20,9 +21,8 @@ from controller.model.errors import (
     ApiUnavailable,
     ValkeyUnavailable,
 )
-from controller.model.rollout_status import RolloutStatus
 from controller.model.service import ServiceKey
-from controller.model.status import FlagStatus
+from controller.model.status import Status
 from controller.plan.scaling import QueueView
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,8 +30,8 @@ _RECONCILE_ERRORS: Final = (ApiConflict, ApiExpired, ApiNotFound, ApiRefused, Ap
 log = logging.getLogger(__name__)
 
 Views = Callable[[], Iterable[tuple[ServiceKey, str, QueueView]]]
-Phases = Callable[[], Iterable[str]]
-Flags = Callable[[], Iterable[tuple[ServiceKey, FlagStatus, RolloutStatus]]]
+# None: nothing was told yet.
+Statuses = Callable[[], Iterable[tuple[ServiceKey, Status | None]]]
 
 
 class OperatorMetrics:
@@ -53,14 +53,13 @@ class OperatorMetrics:
         self.leader = Gauge(*names.declare(names.OPERATOR_LEADER), registry=self.registry)
         self.tell_nothing()
         self.registry.register(_QueueCollector(lambda: self.queues()))
-        self.registry.register(_ServiceCollector(lambda: self.phases()))
-        self.registry.register(_FlagCollector(lambda: self.flags()))
+        self.registry.register(_ServiceCollector(lambda: self.statuses()))
+        self.registry.register(_FlagCollector(lambda: self.statuses()))
 
     def tell_nothing(self) -> None:
         """Who stands by tells of no service: another one acts."""
         self.queues: Views = tuple
-        self.phases: Phases = tuple
-        self.flags: Flags = tuple
+        self.statuses: Statuses = tuple
 
     def count_reconcile(self, result: str, duration_s: float) -> None:
         self.reconciles.labels(result).inc()
@@ -83,28 +82,44 @@ class OperatorMetrics:
 class _ServiceCollector(Collector):
     """PinnokioServices by what was told of each last."""
 
-    def __init__(self, phases: Phases) -> None:
-        self._phases = phases
+    def __init__(self, statuses: Statuses) -> None:
+        self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
-        family = _gauge(names.OPERATOR_SERVICES)
-        for phase, number in sorted(Counts(self._phases()).items()):
-            family.add_metric((phase,), number)
-        yield family
+        number = _gauge(names.OPERATOR_SERVICES)
+        of_each = _gauge(names.OPERATOR_SERVICE_PHASE)
+        ready = _gauge(names.OPERATOR_API_READY)
+        desired = _gauge(names.OPERATOR_API_DESIRED)
+        numbers: Counts[str] = Counts()
+        for key, status in self._statuses():
+            names_of = (key.namespace, key.name)
+            phase: str = "Pending" if status is None else status.phase
+            numbers[phase] += 1
+            of_each.add_metric((*names_of, phase), 1)
+            for component in () if status is None else status.components:
+                if component.name == API:
+                    ready.add_metric(names_of, component.ready)
+                    desired.add_metric(names_of, component.desired)
+        for phase, count in sorted(numbers.items()):
+            number.add_metric((phase,), count)
+        yield from (number, of_each, ready, desired)
 
 
 class _FlagCollector(Collector):
     """The flag and its rollout as told last. What is not known has no sample."""
 
-    def __init__(self, flags: Flags) -> None:
-        self._flags = flags
+    def __init__(self, statuses: Statuses) -> None:
+        self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
         percent = _gauge(names.OPERATOR_FLAG_PERCENT)
         acknowledged = _gauge(names.OPERATOR_FLAG_ACKNOWLEDGED)
         step = _gauge(names.OPERATOR_ROLLOUT_STEP)
         phase = _gauge(names.OPERATOR_ROLLOUT_PHASE)
-        for key, flag, rollout in self._flags():
+        for key, status in self._statuses():
+            flag, rollout = (None, None) if status is None else (status.flag, status.rollout)
+            if flag is None or rollout is None:
+                continue
             names_of = (key.namespace, key.name)
             if rollout.percent is not None:
                 percent.add_metric(names_of, rollout.percent)

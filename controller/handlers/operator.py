@@ -37,9 +37,8 @@ from controller.model.base import JsonObject
 from controller.model.errors import ApiNotFound, OperatorError
 from controller.model.kinds import MANAGED, OBSERVED, SERVICE_RESOURCE
 from controller.model.observed import Observed
-from controller.model.rollout_status import RolloutStatus
 from controller.model.service import ServiceKey, parse_service
-from controller.model.status import FlagStatus
+from controller.model.status import Status
 from controller.plan.leadership import Holder
 from controller.settings import Settings
 
@@ -77,8 +76,7 @@ class Operator:
         self._flags = FlagKeeper(FlagPublisher(api), events)
         self._scaler = Scaler(QueueReader(ValkeyConnections(api)), self._store, self._mark, metrics)
         metrics.queues = self._scaler.live_views
-        metrics.phases = self._phases
-        metrics.flags = self._flags_told
+        metrics.statuses = self._statuses
         sampler = FigureSampler(FigureReader(), self._api_addresses, self._mark)
         self._rollouts = RolloutKeeper(sampler, events)
         self._reconciler = Reconciler(
@@ -171,14 +169,9 @@ class Operator:
         if self._is_read(key):
             self._queue.mark(key)
 
-    def _phases(self) -> list[str]:
-        return [(body.get("status") or {}).get("phase", "Pending") for body in self._services.values()]
-
-    def _flags_told(self) -> Iterator[tuple[ServiceKey, FlagStatus, RolloutStatus]]:
+    def _statuses(self) -> Iterator[tuple[ServiceKey, Status | None]]:
         for key, body in self._services.items():
-            status = parse_service(body).status
-            if status is not None and status.flag is not None and status.rollout is not None:
-                yield key, status.flag, status.rollout
+            yield key, parse_service(body).status
 
     def _api_addresses(self, key: ServiceKey) -> dict[str, str]:
         return read_addresses(Observed.of((), self._store.pods(key)))

@@ -73,6 +73,12 @@ HEALTHY: Final[Series] = {
     'pinnokio_operator_reconciles_total{namespace="payroll",result="unchanged"}': "0+9x120",
     'pinnokio_operator_services{namespace="payroll",phase="Ready"}': "3x120",
     f'pinnokio_operator_rollout_phase{{{OF},phase="Analysing"}}': "1x120",
+    f'pinnokio_operator_service_phase{{{OF},phase="Ready"}}': "1x120",
+    # None for a moment; a service that is to have none has none.
+    f"pinnokio_operator_api_ready_replicas{{{OF}}}": "2x110 0x1 2x8",
+    f"pinnokio_operator_api_desired_replicas{{{OF}}}": "2x120",
+    'pinnokio_operator_api_ready_replicas{namespace="payroll",service="asleep"}': "0x120",
+    'pinnokio_operator_api_desired_replicas{namespace="payroll",service="asleep"}': "0x120",
 }
 
 
@@ -190,7 +196,15 @@ CASES: Final = (
         {_key(f"pinnokio_operator_reconciles_total{{{OF_OPERATOR}"): "7x120"},
         OPERATOR_LABELS,
     ),
-    Case("PinnokioServiceDegraded", "warning", {'pinnokio_operator_services{phase="Degraded"}': "1x120"}, {}),
+    Case("PinnokioApiDown", "critical", {_key(f"pinnokio_operator_api_ready_replicas{{{OF}"): "2x110 0x9"}),
+    Case(
+        "PinnokioServiceDegraded",
+        "warning",
+        {
+            f'pinnokio_operator_service_phase{{{OF},phase="Degraded"}}': "1x120",
+            _key("pinnokio_operator_service_phase"): None,
+        },
+    ),
     Case(
         "PinnokioFlagRolledBack",
         "warning",

@@ -21,7 +21,13 @@ from tests.controller.builders import KEY
 from tests.controller.handlers.kept_api import KeptApi, build_body
 
 OTHER = "closed"
-FIGURES = {names.OPERATOR_SERVICES, names.OPERATOR_QUEUE_DESIRED, names.OPERATOR_ROLLOUT_PHASE}
+FIGURES = {
+    names.OPERATOR_SERVICES,
+    names.OPERATOR_SERVICE_PHASE,
+    names.OPERATOR_API_DESIRED,
+    names.OPERATOR_QUEUE_DESIRED,
+    names.OPERATOR_ROLLOUT_PHASE,
+}
 
 
 class PlacesApi(KeptApi):
