@@ -95,6 +95,12 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         law=False,
     ),
     Variable(
+        "WORKER_CHILD_MEMORY_LIMIT_MB",
+        "0",
+        "MB that a worker process may take beyond what it began with: the task that asks for more fails; 0: no limit.",
+        law=False,
+    ),
+    Variable(
         "WORKER_SOFT_SHUTDOWN_S",
         "20",
         "Seconds that QUIT leaves running tasks before they go back to their queue (TERM lets them end).",

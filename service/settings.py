@@ -121,6 +121,7 @@ class Settings:
     hard_time_limit_s: int
     tasks_per_child: int
     memory_per_child_mb: int
+    child_memory_limit_mb: int
     soft_shutdown_s: int
     task_routes: dict[str, str]
     heartbeat_file: str
@@ -184,6 +185,7 @@ class Settings:
             hard_time_limit_s=read.number("CELERY_HARD_TIME_LIMIT_S"),
             tasks_per_child=read.positive("WORKER_MAX_TASKS_PER_CHILD"),
             memory_per_child_mb=read.positive("WORKER_MAX_MEMORY_PER_CHILD_MB"),
+            child_memory_limit_mb=read.number("WORKER_CHILD_MEMORY_LIMIT_MB"),
             soft_shutdown_s=read.number("WORKER_SOFT_SHUTDOWN_S"),
             task_routes=read.pairs("TASK_ROUTES"),
             heartbeat_file=read.text("WORKER_HEARTBEAT_FILE"),

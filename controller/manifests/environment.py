@@ -33,10 +33,12 @@ def build_environment(target: Target, part: str, own: dict[str, str], more: Iter
         "USE_LOCAL_REDIS": "false",
         **own,
     }
-    variables: list[EnvVar] = [_build_plain(name, value) for name, value in told.items() if value]
+    chosen = {variable.name: variable for variable in (*target.spec.env, *more)}
+    variables: list[EnvVar] = [
+        _build_plain(name, value) for name, value in told.items() if value and name not in chosen
+    ]
     variables.append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     variables += _build_valkey(target)
-    chosen = {variable.name: variable for variable in (*target.spec.env, *more)}
     if target.spec.env_from and CELERY_KEY_PREFIX not in chosen:
         # What stands in a Secret or ConfigMap is not seen here, and the operator must look where workers do.
         variables.append(_build_plain(CELERY_KEY_PREFIX, target.spec.celery_key_prefix))

@@ -14,6 +14,7 @@ from service.tasks.declaring import preload
 from service.tasks.services import worker_name
 from service.worker.app import close_bridge, make_app, open_bridge, watch_in_parent
 from service.worker.log_level import LevelFollower
+from service.worker.memory import limit_growth, reserve_little
 from service.worker.metrics import WorkerMetrics
 from service.worker.pool import Pool
 from service.worker.pulse import BEAT_S, Load, Peak, Pulse, touch
@@ -34,6 +35,7 @@ def run_worker(settings: Settings) -> int:
     _connect_signals(settings, level)
     pulses: list[Pulse] = []
     app.steps["worker"].add(_pulse_step(settings, pulses, metrics, peak, level))
+    reserve_little(settings.child_memory_limit_mb)
     preload(settings.celery_queues, settings.task_routes)
     worker = _make_worker(app, settings)
     level.read_file()
@@ -69,6 +71,7 @@ def _connect_signals(settings: Settings, level: LevelFollower) -> None:
     signals.setup_logging.connect(lambda **_: None, weak=False)
     # What is loaded before a fork is shared with the child; a collection in the child would copy its pages.
     signals.worker_before_create_process.connect(lambda **_: gc.freeze(), weak=False)
+    signals.worker_process_init.connect(lambda **_: limit_growth(settings.child_memory_limit_mb), weak=False)
     signals.worker_process_init.connect(lambda **_: level.start_in_child(), weak=False)
     signals.worker_process_init.connect(lambda **_: open_bridge(settings), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: close_bridge(), weak=False)

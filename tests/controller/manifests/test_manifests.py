@@ -248,6 +248,30 @@ def test_a_new_route_changes_the_pods_of_its_two_queues_and_beats() -> None:
 
 
 @pytest.mark.parametrize(
+    ("queue", "replaced_above", "refused_above"),
+    [
+        pytest.param({}, "224", "320", id="by default"),
+        pytest.param({"concurrency": 1, "resources": {"limits": {"memory": "2Gi"}}}, "1920", "2016", id="of its own"),
+        pytest.param({"resources": {"limits": {"memory": "256Mi"}}}, "128", "128", id="too small to share"),
+        pytest.param({"resources": {"limits": {"cpu": 1}}}, None, None, id="no limit"),
+        pytest.param(
+            {"env": [{"name": "WORKER_CHILD_MEMORY_LIMIT_MB", "value": "0"}]}, "224", "0", id="switched off by the spec"
+        ),
+    ],
+)
+def test_a_workers_processes_share_the_memory_of_their_pod(
+    queue: dict[str, Any], replaced_above: str | None, refused_above: str | None
+) -> None:
+    target = build_target(build_spec(queues=[{"name": "default"}, {"name": "computation", **queue}]))
+    container = _pods(target)["Deployment/demo-worker-computation"]["spec"]["containers"][0]
+    said = _env(container)
+    assert said.get("WORKER_MAX_MEMORY_PER_CHILD_MB") == replaced_above
+    assert said.get("WORKER_CHILD_MEMORY_LIMIT_MB") == refused_above
+    names = [variable["name"] for variable in container["env"]]
+    assert len(names) == len(set(names)), "the API server refuses a variable that is there twice"
+
+
+@pytest.mark.parametrize(
     ("moved", "kind"),
     [
         pytest.param([], "tcpSocket", id="where the operator put it"),

@@ -6,7 +6,6 @@ the chore runs here over and over.
 """
 
 import asyncio
-import resource
 import signal
 from pathlib import Path
 
@@ -15,13 +14,10 @@ import pytest
 from service.domain.tasks import COMPLETED, FAILED
 from tests.service.application import in_process
 from tests.service.faults.fleet import MINUTE_S, Crowd, recovering
-from tests.service.faults.memory import resident_mb
 from tests.service.faults.proxy import Cut, running_proxy
 from tests.service.running_worker import children_of, running_worker
 from tests.service.valkey_server import RunningValkey, settings_for
 from tests.service.waiting import eventually
-
-MB = 1024 * 1024
 
 
 async def test_valkey_restarted_under_queued_tasks(valkey: RunningValkey, crowd: Crowd, tmp_path: Path) -> None:
@@ -80,14 +76,14 @@ async def test_a_task_that_needs_more_memory_than_its_process_may_have(
     valkey: RunningValkey, crowd: Crowd, tmp_path: Path
 ) -> None:
     """Refused by the kernel, it fails and says so; grown too large, it ends well and its process is replaced."""
-    with running_worker(valkey, tmp_path, WORKER_MAX_MEMORY_PER_CHILD_MB="200") as worker:
+    limits = {"WORKER_MAX_MEMORY_PER_CHILD_MB": "200", "WORKER_CHILD_MEMORY_LIMIT_MB": "400"}
+    with running_worker(valkey, tmp_path, **limits) as worker:
         await crowd.start("test_hoard", 1, mb=250)
         await crowd.until_ended(MINUTE_S)
         first = (await crowd.user.rpc.get_task_result("t0"))["result"]["pid"]
         await eventually(lambda: first not in children_of(worker.process.pid))
         (second,) = await eventually(lambda: children_of(worker.process.pid))
 
-        resource.prlimit(second, resource.RLIMIT_DATA, (round(resident_mb(second)) * MB + 100 * MB,) * 2)
         await crowd.start("test_hoard", 1, mb=900)
         await crowd.until_ended(MINUTE_S)
         (entry,) = await crowd.entries()
