@@ -9,6 +9,9 @@ from typing import Final, Literal
 
 RPC_REQUESTS: Final = "pinnokio_rpc_requests_total"
 RPC_DURATION: Final = "pinnokio_rpc_duration_seconds"
+RPC_TURNED_AWAY: Final = "pinnokio_rpc_turned_away_total"
+# Its label `status`: no token, a wrong one, a body that broke off, too slow, too large, no envelope.
+TURNED_AWAY_STATUSES: Final = ("401", "403", "400", "408", "413", "422")
 # Values of the label `cohort`: for whom the unified registry was on when the call ran; any other: no flag was asked.
 COHORT_ON: Final = "on"
 COHORT_OFF: Final = "off"
@@ -134,6 +137,14 @@ class Metric:
 METRICS: Final = (
     Metric(RPC_REQUESTS, "counter", "api", "Calls of /rpc by outcome.", ("method", "code", "cohort")),
     Metric(RPC_DURATION, "histogram", "api", "Seconds from the parsed request to its answer.", ("method", "cohort")),
+    Metric(
+        RPC_TURNED_AWAY,
+        "counter",
+        "api",
+        "Requests to /rpc that were no call, by HTTP status: 401 and 403 of a missing or wrong token, 422 of what is no"
+        " envelope, 400, 408 and 413 of bodies that broke off, came too slowly or are too large.",
+        ("status",),
+    ),
     Metric(
         REGISTRY_OPERATIONS,
         "counter",

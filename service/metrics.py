@@ -14,6 +14,9 @@ from service.domain.unified import QUOTAS
 from service.tallies import CallTally, Tally
 
 RPC_CALLS = CallTally()
+RPC_TURNED_AWAY = Counter(*names.declare(names.RPC_TURNED_AWAY))
+for _status in names.TURNED_AWAY_STATUSES:
+    RPC_TURNED_AWAY.labels(_status)
 REGISTRY_OPERATIONS = Tally(names.REGISTRY_OPERATIONS)
 REGISTRY_FALLBACKS = Counter(*names.declare(names.REGISTRY_FALLBACKS))
 REGISTRY_DUAL_WRITE_ERRORS = Counter(*names.declare(names.REGISTRY_DUAL_WRITE_ERRORS))

@@ -17,12 +17,14 @@ from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
 
 from contract import rpc
+from contract.metrics import FAILURE_CODES
 from contract.rpc import RpcRequest
 from service import metrics
 from service.api import answers
 from service.api.auth import refuse
 from service.api.body import BodyRefused, read_body
 from service.api.envelope import BodyUnreadable, ShapeMismatch, parse_request
+from service.api.seldom_warnings import SeldomWarnings
 from service.api.tracing import HEADER, choose_trace
 from service.domain.errors import InvalidApiVersion, InvalidArguments, MethodNotFound, NeverBegun, ServiceError
 from service.logs import log_unexpected
@@ -61,13 +63,14 @@ class RpcRoute:
         own = ("pinnokio:", settings.celery_key_prefix, "celery", "/0.celery", "__")
         prefixes = (settings.channel_prefix, settings.chat_channel_prefix, *own)
         self._refused_channels = tuple(prefix for prefix in prefixes if prefix)
+        self._warnings = SeldomWarnings()
         # What goes on beside answers that could not wait for it.
         self._beside: set[asyncio.Task[Any]] = set()
 
     async def endpoint(self, request: Request) -> Response:
         refused = refuse(request, self._settings.token)
         if refused is not None:
-            return refused
+            return self._turn_away(request, refused)
         try:
             body = await read_body(
                 request,
@@ -76,16 +79,26 @@ class RpcRoute:
             )
             parsed = parse_request(body)
         except BodyRefused as fault:
-            return answers.refusal(fault.status, str(fault))
+            return self._turn_away(request, answers.refusal(fault.status, str(fault)))
         except BodyUnreadable as fault:
-            return answers.refusal(400, str(fault))
+            return self._turn_away(request, answers.refusal(400, str(fault)))
         except ShapeMismatch as fault:
-            return answers.refusal(422, [problem.document() for problem in fault.problems])
+            return self._turn_away(request, answers.refusal(422, [problem.document() for problem in fault.problems]))
         trace = choose_trace(request.scope["headers"], parsed.trace_id)
         bind_contextvars(trace_id=trace.trace_id, request_id=trace.request_id)
         response = await self._answer(parsed)
         response.raw_headers.append((HEADER, trace.request_id.encode()))
         return response
+
+    def _turn_away(self, request: Request, refusal: Response) -> Response:
+        """A request that is no call: it has no method, and may be everybody's, as where a token was changed.
+
+        Nothing of what was sent is logged.
+        """
+        status, client = str(refusal.status_code), request.client.host if request.client else None
+        metrics.RPC_TURNED_AWAY.labels(status).inc()
+        self._warnings.warn("rpc_turned_away", status, status=refusal.status_code, client=client)
+        return refusal
 
     async def _answer(self, request: RpcRequest) -> Response:
         started = time.perf_counter()
@@ -98,6 +111,8 @@ class RpcRoute:
             code = error.code
             if code == rpc.INTERNAL:
                 log_unexpected("rpc", "rpc_failed", fault, method=request.method[:MAX_NAME_CHARS])
+            elif code in FAILURE_CODES:
+                self._warn_of_failure(request.method, code, started)
             response = answers.failure(error)
         self._measure(request.method, code, time.perf_counter() - started)
         return response
@@ -208,8 +223,16 @@ class RpcRoute:
             log.warning("rpc_without_valkey", error=str(fault) or type(fault).__name__)
             return unknown
 
+    def _warn_of_failure(self, method: str, code: str, started: float) -> None:
+        duration_s = round(time.perf_counter() - started, 6)
+        method = self._label(method)
+        self._warnings.warn("rpc_not_answered", method, code, method=method, code=code, duration_s=duration_s)
+
+    def _label(self, method: str) -> str:
+        return method if method in self._dispatcher.methods else UNKNOWN_METHOD
+
     def _measure(self, method: str, code: str, seconds: float) -> None:
-        label = method if method in self._dispatcher.methods else UNKNOWN_METHOD
+        label = self._label(method)
         metrics.RPC_CALLS.count(label, code, cohort.get() or NO_COHORT, seconds)
         # Asking structlog whether it would write takes longer than all of this.
         if _plain_log.isEnabledFor(logging.DEBUG):

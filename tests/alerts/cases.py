@@ -19,6 +19,8 @@ Series = dict[str, str]
 HEALTHY: Final[Series] = {
     f'pinnokio_rpc_requests_total{{{OF},method="REGISTRY.register_user",code="OK",cohort="on"}}': "0+600x120",
     f'pinnokio_rpc_requests_total{{{OF},method="REGISTRY.register_user",code="INTERNAL",cohort="on"}}': "0x120",
+    # A program that has an old token, beside those who have the right one.
+    f'pinnokio_rpc_turned_away_total{{{OF},status="403"}}': "0+60x120",
     f'pinnokio_rpc_duration_seconds_bucket{{{OF},method="REGISTRY.register_user",le="0.25"}}': "0+599x120",
     f'pinnokio_rpc_duration_seconds_count{{{OF},method="REGISTRY.register_user"}}': "0+600x120",
     # Slow by nature, and no fault.
@@ -100,6 +102,7 @@ def _key(start: str) -> str:
 
 
 _FAILED_CALLS: Final = next(series for series in HEALTHY if 'code="INTERNAL"' in series)
+_ANSWERED_CALLS: Final = next(series for series in HEALTHY if 'code="OK"' in series)
 _FAST_CALLS: Final = next(series for series in HEALTHY if 'REGISTRY.register_user",le=' in series)
 _LEADER: Final = _key(f'pinnokio_operator_leader{{{OF_OPERATOR},pod="operator"')
 _FIRESTORE: Final = next(series for series in HEALTHY if "firestore" in series)
@@ -133,6 +136,14 @@ CASES: Final = (
         "info",
         {series: "950x120" for series in HEALTHY if series.startswith("pinnokio_quota_used") and "acme" in series},
         {**SERVICE_LABELS, "company": "acme", "quota": "max_llm_requests_per_hour"},
+    ),
+    Case(
+        "PinnokioCallersTurnedAway",
+        "critical",
+        {
+            _ANSWERED_CALLS: "0+600x100 60000x19",
+            _key("pinnokio_rpc_turned_away_total"): "0+60x100 6000+600x19",
+        },
     ),
     Case(
         "PinnokioQuotaUsedUp",

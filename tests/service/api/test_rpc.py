@@ -13,15 +13,21 @@ import httpx
 import pytest
 
 from contract import keys
+from contract.metrics import RPC_TURNED_AWAY, TURNED_AWAY_STATUSES
 from contract.rpc import RpcError
 from service.domain.errors import InvalidArguments, QuotaExceeded
 from service.settings import Settings
 from service.store.client import Valkey
 from tests.service.application import Api, behind_uvicorn, envelope, in_process
 from tests.service.conftest import MakeSettings
+from tests.service.metrics.samples import scrape
 from tests.service.waiting import eventually
 
 TOKEN = "a-token-of-a-test"
+
+
+def lines_of(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
+    return [record.msg for record in caplog.records if isinstance(record.msg, dict) and record.msg["event"] == event]
 
 
 class Probe:
@@ -125,6 +131,35 @@ async def test_token(make_settings: MakeSettings, header: Any, status: int, deta
             response = await api.http.request(method, path, json=body, headers=headers)
             assert response.status_code == status
             assert detail is None or response.json() == {"detail": detail}
+
+
+async def test_who_is_turned_away_is_counted_and_told_seldom(
+    make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with in_process(make_settings(LISTENERS_SERVICE_TOKEN=TOKEN, RPC_MAX_BODY_BYTES="1000")) as api:
+        before = await scrape(api)
+        for headers in ({"Authorization": "Bearer old"}, {"Authorization": "Bearer old"}, {"Authorization": "none"}):
+            await api.http.post("/rpc", json=envelope("NO.such"), headers=headers)
+        for content in (b"{", b"{}", b"x" * 1001):
+            await api.http.post("/rpc", content=content)
+        after = await scrape(api)
+    counts = {
+        status: after.count(RPC_TURNED_AWAY, status=status) - before.count(RPC_TURNED_AWAY, status=status)
+        for status in TURNED_AWAY_STATUSES
+    }
+    assert counts == {"401": 1, "403": 2, "400": 0, "408": 0, "413": 1, "422": 2}
+    lines = lines_of(caplog, "rpc_turned_away")
+    assert [line["status"] for line in lines] == [403, 401, 422, 413]
+    assert "old" not in str(lines)
+
+
+async def test_what_failed_is_told_with_its_trace(probe: Api, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(3):
+        await probe.call("PROBE.slow", timeout_ms=10, trace_id=f"t-{number}")
+    (line,) = lines_of(caplog, "rpc_not_answered")
+    assert (line["level"], line["method"], line["code"], line["trace_id"]) == (
+        "WARNING", "PROBE.slow", "TIMEOUT", "t-0"
+    )  # fmt: skip
 
 
 async def test_the_token_is_compared_in_constant_time(
