@@ -57,11 +57,16 @@ def _quantile(quantile: float, metric: str, by: str = "", more: str = "") -> str
 
 
 def _of_all(metric: str, by: str = "", more: str = "") -> str:
-    """What each API pod tells alike of the whole service: of one pod each, then summed over services, or by labels."""
+    """What each pod tells alike of the whole service: of one pod each, then summed over services, or by labels."""
+    told_once = _of_each(metric, by, more)
+    return f"sum by ({by}) ({told_once})" if by else f"sum({told_once})"
+
+
+def _of_each(metric: str, by: str = "", more: str = "") -> str:
+    """The same by service: what adds up to nothing over services."""
     own = f", {by}" if by else ""
     selector = f"{{$selector{',' + more if more else ''}}}"
-    told_once = f"max by (namespace, service{own}) ({metric}{selector})"
-    return f"sum by ({by}) ({told_once})" if by else f"sum({told_once})"
+    return f"max by (namespace, service{own}) ({metric}{selector})"
 
 
 def _by_cohort(more: str) -> str:
@@ -75,8 +80,9 @@ def _share(part: str, whole: str) -> str:
 
 _DELIVERY: Final = names.EVENT_DELIVERY
 _RECONCILE: Final = names.OPERATOR_RECONCILE_DURATION
-_USED: Final = _of_all(names.QUOTA_USED, "company, quota")
-_LIMIT: Final = _of_all(names.QUOTA_LIMIT, "company, quota")
+_SERVICE: Final = "{{namespace}}/{{service}}"
+_USED: Final = _of_each(names.QUOTA_USED, "company, quota")
+_LIMIT: Final = _of_each(names.QUOTA_LIMIT, "company, quota")
 _UNIFIED_OPERATIONS: Final = _rate(names.REGISTRY_OPERATIONS, 'registry="unified"')
 _FALLBACKS: Final = (
     f"sum by (operation) ({_rate(names.REGISTRY_FALLBACKS)}) or 0 * sum by (operation) ({_UNIFIED_OPERATIONS})"
@@ -132,7 +138,7 @@ OVERVIEW: Final = Dashboard(
         _panel("Listeners of Firebase", (f"sum by (kind) ({names.LISTENERS}{{$selector}})", "{{kind}}")),
         _panel(
             "Dependencies that answer",
-            (f"max by (dependency) ({names.DEPENDENCY_UP}{{$selector}})", "{{dependency}}"),
+            (f"min by (dependency) ({_of_each(names.DEPENDENCY_UP, 'dependency')})", "{{dependency}}"),
         ),
         _panel(
             "How soon they answer",
@@ -157,15 +163,15 @@ REGISTRY: Final = Dashboard(
     "pinnokio-registry",
     "Pinnokio / Registry and rollout",
     (
-        _panel("Flag is on for", f"max({names.OPERATOR_FLAG_PERCENT}{{$selector}})", unit="percent", kind="stat"),
-        _panel("Step of the rollout", f"max({names.OPERATOR_ROLLOUT_STEP}{{$selector}})", kind="stat"),
-        _panel("Pods that serve by it", f"max({names.OPERATOR_FLAG_ACKNOWLEDGED}{{$selector}})", kind="stat"),
+        _panel("Flag is on for", (_of_each(names.OPERATOR_FLAG_PERCENT), _SERVICE), unit="percent", kind="stat"),
+        _panel("Step of the rollout", (_of_each(names.OPERATOR_ROLLOUT_STEP), _SERVICE), kind="stat"),
+        _panel("Pods that serve by it", (_of_each(names.OPERATOR_FLAG_ACKNOWLEDGED), _SERVICE), kind="stat"),
         _panel("Revision in the pods", (f"{names.FLAG_REVISION}{{$selector}}", "{{pod}}"), kind="stat"),
         _panel("Sessions", _of_all(names.REGISTRY_SESSIONS), kind="stat"),
         _panel("Users", (_of_all(names.REGISTRY_USERS, "registry"), "{{registry}}"), kind="stat"),
         _panel("Users who drifted, of a sample", _of_all(names.REGISTRY_DRIFTED), kind="stat"),
         _panel("Users who were compared", _of_all(names.REGISTRY_COMPARED), kind="stat"),
-        _panel("Phase", (f"max by (phase) ({names.OPERATOR_ROLLOUT_PHASE}{{$selector}})", "{{phase}}")),
+        _panel("Phase", (_of_each(names.OPERATOR_ROLLOUT_PHASE, "phase"), f"{_SERVICE} {{{{phase}}}}")),
         _panel("Decisions", (f"sum by (cohort) ({_rate(names.FLAG_DECISIONS)})", "{{cohort}}"), unit="cps"),
         _panel(
             "Failed calls by cohort",
@@ -241,22 +247,19 @@ TASKS: Final = Dashboard(
         _panel(
             "Waiting by queue, p95", (_quantile(0.95, names.TASK_WAITING, "queue_name"), "{{queue_name}}"), unit="s"
         ),
-        _panel("Oldest message by queue", (_of_all(names.QUEUE_OLDEST, "queue"), "{{queue}}"), unit="s"),
+        _panel(
+            "Oldest message by queue", (f"max by (queue) ({names.QUEUE_OLDEST}{{$selector}})", "{{queue}}"), unit="s"
+        ),
         _panel("Duration by type, p95", (_quantile(0.95, names.CELERY_TASK_RUNTIME, "name"), "{{name}}"), unit="s"),
-        _panel(
-            "Waiting, by queue",
-            (f"max by (queue_name) ({names.CELERY_QUEUE_LENGTH}{{$selector}})", "{{queue_name}}"),
-        ),
-        _panel("Workers wanted", (f"max by (queue) ({names.OPERATOR_QUEUE_DESIRED}{{$selector}})", "{{queue}}")),
-        _panel(
-            "Handed out and not done", (f"max by (queue) ({names.OPERATOR_QUEUE_UNACKED}{{$selector}})", "{{queue}}")
-        ),
+        _panel("Waiting, by queue", (_of_all(names.CELERY_QUEUE_LENGTH, "queue_name"), "{{queue_name}}")),
+        _panel("Workers wanted", (_of_all(names.OPERATOR_QUEUE_DESIRED, "queue"), "{{queue}}")),
+        _panel("Handed out and not done", (_of_all(names.OPERATOR_QUEUE_UNACKED, "queue"), "{{queue}}")),
         _panel(
             "Starts refused by a quota", (f"sum by (quota) ({_rate(names.QUOTA_REFUSALS)})", "{{quota}}"), unit="cps"
         ),
         _panel(
             "Quotas nearest to their limits",
-            (f"topk(10, {_USED} / {_LIMIT})", "{{company}} {{quota}}"),
+            (f"topk(10, {_USED} / {_LIMIT})", f"{_SERVICE} {{{{company}}}} {{{{quota}}}}"),
             unit="percentunit",
         ),
         _panel(
@@ -279,7 +282,11 @@ OPERATOR: Final = Dashboard(
     "Pinnokio / Operator",
     (
         _panel("Operators that act", f"sum({names.OPERATOR_LEADER})", kind="stat"),
-        _panel("Services", (f"max by (phase) ({names.OPERATOR_SERVICES})", "{{phase}}"), kind="stat"),
+        _panel(
+            "Services",
+            (f"sum by (phase) (max by (namespace, phase) ({names.OPERATOR_SERVICES}))", "{{phase}}"),
+            kind="stat",
+        ),
         _panel(
             "Reconciles", (f"sum by (result) (rate({names.OPERATOR_RECONCILES}[$window]))", "{{result}}"), unit="cps"
         ),
