@@ -49,6 +49,8 @@ HEALTHY: Final[Series] = {
     f'pinnokio_valkey_memory_used_bytes{{{OF},pod="a"}}': "850x120",
     f'pinnokio_valkey_memory_max_bytes{{{OF},pod="a"}}': "1000x120",
     f'pinnokio_queue_oldest_seconds{{{OF_QUEUE},pod="a"}}': "500x120",
+    # Missed twice.
+    f'pinnokio_figures_age_seconds{{{OF},pod="a"}}': "30x115 190x1 30x2",
     f'pinnokio_tasks_stuck{{{OF},pod="a"}}': "0x100 2x2 0x16",
     f"pinnokio_events_dropped_total{{{OF}}}": "0+1x120",
     # One pod of two had lost Valkey for a while.
@@ -165,6 +167,8 @@ CASES: Final = (
     ),
     Case("PinnokioValkeyMemoryNearlyFull", "critical", {_key("pinnokio_valkey_memory_used_bytes"): "950x120"}),
     Case("PinnokioQueueWaitsLong", "warning", {_key("pinnokio_queue_oldest_seconds"): "0+20x120"}, QUEUE_LABELS),
+    Case("PinnokioFiguresOld", "warning", {_key("pinnokio_figures_age_seconds"): "30x100 90+60x18"}),
+    Case("PinnokioFiguresOld", "warning", {_key("pinnokio_figures_age_seconds"): "30x100 _x18"}),
     Case("PinnokioTasksStuck", "warning", {_key("pinnokio_tasks_stuck"): "0x100 3x19"}),
     Case(
         "PinnokioQueueNotDraining",
