@@ -12,6 +12,8 @@ QUEUE_LABELS: Final = {**SERVICE_LABELS, "queue": "computation"}
 
 OF_OPERATOR: Final = 'namespace="accounting"'
 OPERATOR_LABELS: Final = {"namespace": "accounting"}
+_QUIET_LABELS: Final = {"namespace": "payroll", "service": "quiet"}
+_QUIET: Final = 'namespace="payroll",service="quiet",method="REGISTRY.register_user"'
 
 Series = dict[str, str]
 
@@ -23,6 +25,9 @@ HEALTHY: Final[Series] = {
     f'pinnokio_rpc_turned_away_total{{{OF},status="403"}}': "0+60x120",
     f'pinnokio_rpc_duration_seconds_bucket{{{OF},method="REGISTRY.register_user",le="0.25"}}': "0+599x120",
     f'pinnokio_rpc_duration_seconds_count{{{OF},method="REGISTRY.register_user"}}': "0+600x120",
+    # A service at night, one of whose sixty calls an hour failed.
+    f'pinnokio_rpc_requests_total{{{_QUIET},code="OK"}}': "0+1x120",
+    f'pinnokio_rpc_requests_total{{{_QUIET},code="TIMEOUT"}}': "0x116 1x3",
     # Slow by nature, and no fault.
     f'pinnokio_rpc_duration_seconds_bucket{{{OF},method="CHROMA_VECTOR.query_documents",le="0.25"}}': "0x120",
     f'pinnokio_rpc_duration_seconds_count{{{OF},method="CHROMA_VECTOR.query_documents"}}': "0+600x120",
@@ -103,6 +108,7 @@ def _key(start: str) -> str:
     return found
 
 
+_OF_USER: Final = 'company="acme",quota="max_tasks_per_user"'
 _FAILED_CALLS: Final = next(series for series in HEALTHY if 'code="INTERNAL"' in series)
 _ANSWERED_CALLS: Final = next(series for series in HEALTHY if 'code="OK"' in series)
 _FAST_CALLS: Final = next(series for series in HEALTHY if 'REGISTRY.register_user",le=' in series)
@@ -111,6 +117,13 @@ _FIRESTORE: Final = next(series for series in HEALTHY if "firestore" in series)
 
 CASES: Final = (
     Case("PinnokioRpcFailing", "critical", {_FAILED_CALLS: "0x90 0+30x29"}, along=("PinnokioRpcFailingSlowly",)),
+    # Eight at night.
+    Case(
+        "PinnokioRpcFailing",
+        "critical",
+        {f'pinnokio_rpc_requests_total{{{_QUIET},code="TIMEOUT"}}': "0x111 0+1x8"},
+        _QUIET_LABELS,
+    ),
     # 0.7 % for hours: too little to wake anybody.
     Case("PinnokioRpcFailingSlowly", "warning", {_FAILED_CALLS: "0+4.5x120"}),
     Case("PinnokioRpcSlow", "warning", {_FAST_CALLS: "0+450x120"}),
@@ -146,6 +159,16 @@ CASES: Final = (
             _ANSWERED_CALLS: "0+600x100 60000x19",
             _key("pinnokio_rpc_turned_away_total"): "0+60x100 6000+600x19",
         },
+    ),
+    # Nine of the ten tasks that a user may have.
+    Case(
+        "PinnokioQuotaNearlyUsed",
+        "info",
+        {
+            f'pinnokio_quota_used{{{OF},pod="a",{_OF_USER}}}': "9x120",
+            f'pinnokio_quota_limit{{{OF},pod="a",{_OF_USER}}}': "10x120",
+        },
+        {**SERVICE_LABELS, "company": "acme", "quota": "max_tasks_per_user"},
     ),
     Case(
         "PinnokioQuotaUsedUp",
