@@ -164,10 +164,11 @@ class Scaler:
         return watch.fault if watch is not None and is_told else None
 
     def live_views(self) -> Iterator[tuple[ServiceKey, str, QueueView]]:
-        """What was seen last, for metrics."""
+        """What was seen last, for metrics; nothing of a paused service, whose queues nobody looks at."""
         for key, watch in self._watches.items():
-            for queue, view in watch.views.items():
-                yield key, queue, view
+            if not watch.context.paused:
+                for queue, view in watch.views.items():
+                    yield key, queue, view
 
     async def prepare_removal(self, applier: Applier, key: ServiceKey, plan: ChildrenPlan, observed: Observed) -> None:
         """Tells Kubernetes, before a Deployment of workers shrinks, which of its pods have something to do."""

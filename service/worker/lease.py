@@ -65,7 +65,7 @@ class LeaseKeeper:
         try:
             answer = renew_lease(valkey, fence)
         except (redis.RedisError, OSError) as fault:
-            log.warning("task_lease_not_renewed", error=repr(fault))
+            log.warning("task_lease_not_renewed", task_id=fence.task_id, run=fence.run, error=repr(fault))
             return
         if answer == "ours":
             return

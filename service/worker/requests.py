@@ -11,9 +11,10 @@ from typing import Any
 import redis
 import structlog
 from billiard.exceptions import WorkerLostError
-from celery.exceptions import Reject, Terminated, TimeLimitExceeded
+from celery.exceptions import Reject, Terminated
 from celery.worker import state
 from celery.worker.request import Request
+from structlog.contextvars import bound_contextvars
 
 from service.settings import Settings
 from service.store.celery_message import SENT_AT
@@ -54,12 +55,6 @@ def make_request_class(settings: Settings, metrics: WorkerMetrics, peak: Peak) -
             peak.note(len(state.active_requests))
             return answer
 
-        def on_timeout(self, soft: Any, timeout: Any) -> Any:
-            # The soft limit ends the handler, and its task says how.
-            if not soft:
-                metrics.failed(self.name, self.queue, TimeLimitExceeded.__name__)
-            return super().on_timeout(soft, timeout)
-
         def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
             # A message that expired is a chore's.
             if not expired:
@@ -83,7 +78,9 @@ def _note_failure(settings: Settings, metrics: WorkerMetrics, request: Any, exc_
         metrics.died(request.name, request.queue)
         # A chore has no task.
         if "task_id" in request.kwargs:
-            _take_back(settings, request.kwargs["task_id"], request.kwargs["run"])
+            task_id, run = request.kwargs["task_id"], request.kwargs["run"]
+            with bound_contextvars(task_id=task_id, run=run, trace_id=request.request_dict.get("trace_id")):
+                _take_back(settings, task_id, run)
     elif isinstance(fault, Reject):
         metrics.rejected(request.name, request.queue)
     else:
@@ -123,8 +120,8 @@ def _take_back(settings: Settings, task_id: str, run: int) -> None:
         with connect_plainly(settings) as valkey:
             lost = take_from_dead_process(valkey, task_id, run, worker_name(settings))
     except (redis.RedisError, OSError) as fault:
-        log.warning("task_lease_not_given_back", task_id=task_id, error=repr(fault))
+        log.warning("task_lease_not_given_back", error=repr(fault))
         return
-    log.warning("task_process_died", task_id=task_id, run=run, outcome=lost.outcome)
+    log.warning("task_process_died", outcome=lost.outcome)
     if lost.outcome in ("lost", "cancelled"):
         end_lost_in_background(settings, lost)

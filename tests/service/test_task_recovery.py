@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.contextvars import bound_contextvars
 
 from contract import keys
 from service.domain.errors import DependencyUnavailable
@@ -108,10 +109,12 @@ async def test_a_killed_workers_task_runs_again(
 
 
 async def test_a_task_that_takes_its_process_down_three_times_is_set_aside(user: User, worker: Worker) -> None:
-    await user.start("test_die", "poison", always=True)
+    with bound_contextvars(trace_id="t-7"):
+        await user.start("test_die", "poison", always=True)
     events = await user.events_until_end("poison")
     assert [event["payload"]["status"] for event in events] == ["started"] * MAX_LOSSES + ["failed"]
     assert "3 times its process died" in events[-1]["payload"]["data"]["error"]
+    assert len(worker.logged("task_process_died", task_id="poison", trace_id="t-7")) == MAX_LOSSES
     # Its message is gone too, and the next task runs.
     await user.start("test_fail", "after-poison")
     await user.events_until_end("after-poison")

@@ -58,13 +58,18 @@ class Bench:
         self.scaler = Scaler(self.reader, self.store, self.marks.append, self.metrics, lambda: self.now)
 
     def follow(
-        self, *deployed: tuple[str, int], pause: str = "", endpoint: Endpoint | None = ENDPOINT, **queue: Any
+        self,
+        *deployed: tuple[str, int],
+        pause: str = "",
+        endpoint: Endpoint | None = ENDPOINT,
+        paused: bool = False,
+        **queue: Any,
     ) -> Workers:
         queues: list[dict[str, Any]] = [{"name": "default"}]
         if queue:
             queues.append({"name": "bulk", "scaling": {"cooldownSeconds": COOLDOWN_S}} | queue)
         spec = build_spec(queues=queues)
-        service = PinnokioService(KEY, UID, 1, False, False, spec, None, scaling_pause=pause)
+        service = PinnokioService(KEY, UID, 1, paused, False, spec, None, scaling_pause=pause)
         documents = []
         for name, replicas in deployed:
             own = QueueSpec(name=name, min_replicas=replicas)
@@ -248,6 +253,11 @@ async def test_metrics_leave_out_what_is_not_known(bench: Bench) -> None:
         3,
         1,
     ]
+    # Nobody looks at the queues of a paused service.
+    bench.follow(paused=True, **ELASTIC)
+    assert value("waiting") is None
+    bench.follow(**ELASTIC)
+    assert value("waiting") == 2
     await bench.look_in_vain()
     assert [value(name) for name in ("waiting", "in_flight", "unacked", "readable")] == [None, None, None, 0]
     decided = bench.metrics.registry.get_sample_value(

@@ -113,14 +113,14 @@ async def test_what_ended_a_task_at_its_limit_is_told(valkey_server: RunningValk
             await user.start(task_type, task_type)
     with running_worker(valkey_server, tmp_path, **environ):
 
-        async def failed() -> dict[str, str] | None:
+        async def failed() -> dict[tuple[str, str], float] | None:
             samples = (await scrape_worker(port)).all(names.CELERY_TASK_FAILED)
-            by_task = {labels["name"]: labels["exception"] for labels, _ in samples}
-            return by_task if len(by_task) == 2 else None
+            counts = {(labels["name"], labels["exception"]): value for labels, value in samples if value}
+            return counts if len(counts) == 2 else None
 
         assert await eventually(failed, deadline_s=60) == {
-            "pinnokio.test_wait": "SoftTimeLimitExceeded",
-            "pinnokio.test_ignore_limit": "TimeLimitExceeded",
+            ("pinnokio.test_wait", "SoftTimeLimitExceeded"): 1,
+            ("pinnokio.test_ignore_limit", "TimeLimitExceeded"): 1,
         }
 
 
