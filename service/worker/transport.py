@@ -53,7 +53,9 @@ class QoS(redis.QoS):
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if requeue:
-            super().reject(delivery_tag, requeue=True)
+            # Before all that wait, for it has waited its turn; kombu puts it behind them.
+            self.restore_by_tag(delivery_tag)
+            virtual.QoS.ack(self, delivery_tag)
         else:
             self.ack(delivery_tag)
 

@@ -125,6 +125,20 @@ async def test_a_task_that_takes_its_process_down_three_times_is_set_aside(user:
     await eventually(is_empty)
 
 
+async def test_a_task_whose_process_died_runs_again_before_all_that_wait(user: User, worker: Worker) -> None:
+    await user.start("test_wait", "busy")
+    await user.next_event()
+    for task_id, task_type in (("first", "test_die"), ("second", "test_fail")):
+        await user.start(task_type, task_id)
+    await user.valkey.set(gate("busy"), 1)
+    ended: list[str] = []
+    while len(ended) < 3:
+        payload = (await user.next_event())["payload"]
+        if payload["status"] in ("completed", "failed"):
+            ended.append(payload["task_id"])
+    assert ended == ["busy", "first", "second"]
+
+
 async def test_a_message_that_the_broker_lost_is_queued_again_and_others_are_not(user: User) -> None:
     async with listening_user("u1", _server_of(user), TASK_ROUTES="unserved=nobodys") as routed:
         await routed.start("unserved", "lost")
