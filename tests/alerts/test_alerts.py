@@ -1,6 +1,7 @@
 """The alerts: each fires at what it is for, all are silent while all is well, each leads to a page that exists."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +69,17 @@ def test_every_runbook_is_some_alerts() -> None:
     assert {page.name for page in RUNBOOKS.glob("Pinnokio*.md")} == pages
     index = (RUNBOOKS / "README.md").read_text()
     assert all(f"({page})" in index for page in pages)
+
+
+def test_commands_of_the_runbooks_work_while_pods_come_and_go() -> None:
+    """Without the flag, `kubectl logs` ends at the first of the pods that has no log yet."""
+    for page in RUNBOOKS.glob("*.md"):
+        lines = page.read_text().splitlines()
+        for line, following in pairwise([*lines, ""]):
+            if "kubectl logs" in line and " -l " in line:
+                assert "--ignore-errors" in line, f"{page.name}: {line}"
+            if line.startswith("kubectl port-forward") and line.endswith("&"):
+                assert "--retry-connrefused" in following, f"{page.name}: {following}"
 
 
 def test_alerts_name_only_metrics_that_there_are() -> None:
