@@ -1,7 +1,8 @@
 """The metrics: name, kind, labels and meaning of each, in one place. docs/metrics.md is written from it
 (`python -m tests.docs.metrics`), alerts and dashboards may name no other.
 
-Task metrics carry celery-exporter's names, so that its mixin and dashboards work.
+Task metrics carry celery-exporter's names and labels. Its counters of tasks sent and received there are not: what its
+mixin and dashboards read of those stays empty.
 """
 
 from dataclasses import dataclass
