@@ -1,13 +1,11 @@
 """`python -m controller`: runs the operator until it is told to stop. Settings: controller.settings."""
 
 import asyncio
-import logging
 import os
 import sys
 
-import kopf
-
 from controller.handlers.operator import run_operator
+from controller.logs import set_up_logs
 from controller.settings import Settings, SettingsError
 
 
@@ -17,11 +15,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    kopf.configure(log_format=kopf.LogFormat.JSON)
-    logging.getLogger().setLevel(settings.log_level)
-    # kopf tells every event that it hands on, aiohttp every probe.
-    for chatty in ("kopf", "aiohttp.access"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    set_up_logs(settings.log_level)
     asyncio.run(run_operator(settings))
     return 0
 

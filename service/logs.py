@@ -1,7 +1,7 @@
 """Structured logs on stdout: JSON lines, upper-case levels, an event name and fields, one shape in every part.
 
 On a terminal the same lines are written for people (LOG_FORMAT says otherwise). The level can change while a process
-runs: `LogLevel` follows what the flag document says. What must not stand in a line is `service.log_masks`'.
+runs: `LogLevel` follows what the flag document says. What must not stand in a line is `contract.log_masks`'.
 """
 
 import json
@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from contract.flag import LOG_LEVELS
-from service.log_masks import Mask, build_trace
+from contract.log_masks import Mask, build_trace
 
 log = structlog.get_logger("logs")
 

@@ -11,7 +11,7 @@ import pytest
 
 from contract import keys
 from contract.env import VARIABLES
-from service.log_masks import Mask, build_trace
+from contract.log_masks import Mask, build_trace
 from service.settings import Settings
 from tests.openai_server.faults import Fault
 from tests.openai_server.server import API_KEY, UNKNOWN_MODEL, openai_beside
@@ -132,6 +132,9 @@ async def _send_everything(url: str, user: User) -> None:
         ('{"Authorization": "Bearer abc.def-123"}', '{"Authorization": "Bearer ***"}'),
         ("authorization: Basic dXNlcjpwYXNz", "authorization: Basic ***"),
         ("a bearer of news", "a bearer of news"),
+        ("AUTHORIZATION: BEARER abc.def-123", "AUTHORIZATION: BEARER ***"),
+        ("redis://:pa/ss@host:6379", "redis://***@host:6379"),
+        ('"WebSocket /ws?uid=u&access_token=abc" [accepted]', '"WebSocket /ws?uid=u&access_token=***" [accepted]'),
         ("Incorrect key sk-proj-abc_123", "Incorrect key ***"),
         (
             "Command # 2 (EVAL a\nb (c)) of pipeline caused error: OOM",

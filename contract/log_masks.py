@@ -15,7 +15,9 @@ SECRET_MIN_CHARS: Final = 6
 # A line of a private key stands alone, however the key's line ends are written.
 _LINE_MIN_CHARS: Final = 24
 
-_URL_LOGIN: Final = re.compile(r"(://)[^/\s\"'@]*@")
+# A login with a password ends at the last @, whatever is in the password; a bare name before the first slash.
+_URL_LOGIN: Final = re.compile(r"(://)(?:[^/\s\"'@:]*:[^\s\"'@]*|[^/\s\"'@]*)@")
+_PARAMETER: Final = re.compile(r"(?i)(token=)[^&\s\"']+")
 _HEADER: Final = re.compile(r"(?i)(authorization\W{1,6}(?:bearer|basic)?\W*|bearer\s+)[\w.~+/=-]{6,}")
 _API_KEY: Final = re.compile(r"\bsk-[\w-]{6,}")
 # redis-py names the whole command that failed in a pipeline, its values too.
@@ -37,7 +39,9 @@ class Mask:
         # Looking for a word takes a tenth of what an expression takes, and most lines have none of these.
         if "@" in line and "://" in line:
             line = _URL_LOGIN.sub(rf"\1{MASK}@", line)
-        if "earer" in line or "uthorization" in line:
+        if "token=" in line or "TOKEN=" in line:
+            line = _PARAMETER.sub(rf"\1{MASK}", line)
+        if "earer" in line or "uthorization" in line or "AUTHORIZATION" in line or "BEARER" in line:
             line = _HEADER.sub(rf"\1{MASK}", line)
         if "sk-" in line:
             line = _API_KEY.sub(MASK, line)
