@@ -10,8 +10,8 @@ from tests.e2e.monitoring.conftest import Watched
 pytestmark = pytest.mark.cluster
 
 STEP_S: Final = 1
-# Pending while pods are on their way, and when the operator's scrape is late.
-IN_PASSING: Final = {"PinnokioWorkersMissing", "PinnokioOperatorMissing"}
+# Pending while pods are on their way, until maintenance has counted once, and when the operator's scrape is late.
+IN_PASSING: Final = {"PinnokioWorkersMissing", "PinnokioOperatorMissing", "PinnokioFiguresOld"}
 # What `load_badly` does. Most of it is over before its alert would fire: they wait for minutes.
 NOTICED: Final = {
     "PinnokioFlagRolledBack",
@@ -25,7 +25,7 @@ NOTICED: Final = {
     "PinnokioValkeyDown",
 }
 # Seen or not, by the moment at which somebody looks.
-FOR_A_MOMENT: Final = IN_PASSING | {"PinnokioQuotaNearlyUsed", "PinnokioServiceDegraded"}
+FOR_A_MOMENT: Final = IN_PASSING | {"PinnokioApiDown", "PinnokioQuotaNearlyUsed", "PinnokioServiceDegraded"}
 # These wait for nothing.
 AT_ONCE: Final = {"PinnokioFlagRolledBack"}
 
