@@ -124,7 +124,7 @@ async def test_tasks_that_need_more_memory_than_there_is(valkey: RunningValkey, 
         await crowd.until_ended(MINUTE_S + START_S)
         await crowd.assert_well(FAILED)
         errors = [entry.error or "" for entry in await crowd.entries()]
-        assert [error for error in errors if "3 times its worker died" not in error] == []
+        assert [error for error in errors if "3 times its process died" not in error] == []
         assert (await crowd.user.start("test_echo", "next", number=7))["success"]
         assert (await crowd.user.events_until_end("next"))[-1]["payload"]["status"] == COMPLETED
         assert all(worker.process.poll() is None for worker in workers)
