@@ -3,11 +3,20 @@
 #
 #   docker build -t pinnokio .                        the application
 #   docker build --build-arg EXTRA=ml -t pinnokio-ml .  the same with scikit-learn (some 210 MB), for TASK.start_ml_analysis
+#   docker build --build-arg OCR=tesseract -t pinnokio-ocr .  the same with tesseract, which reads scans and images
 #   docker build --target dev -t pinnokio-dev .       the application, starting anew when its files change (skaffold.yaml)
 #   docker build --target valkey -t pinnokio-valkey . a Valkey server, where none can be pulled
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS packages
+# `tesseract`: reads scans and images, in four languages; none by default.
+ARG OCR=
+RUN if [ "$OCR" = tesseract ]; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends \
+            tesseract-ocr tesseract-ocr-deu tesseract-ocr-fra tesseract-ocr-ita \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
 # An extra of pyproject.toml that has a lock file of its own; none by default.
 ARG EXTRA=
 COPY requirements.lock requirements-ml.lock /build/

@@ -34,6 +34,13 @@ def test_the_image_with_an_extra_is_the_image_and_the_extra() -> None:
     assert "requirements-ml.lock" in (ROOT / ".dockerignore").read_text()
 
 
+def test_the_image_reads_scans_only_where_it_is_built_to() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "\nARG OCR=\n" in dockerfile
+    for package in ("tesseract-ocr", "tesseract-ocr-deu", "tesseract-ocr-fra", "tesseract-ocr-ita"):
+        assert f" {package} " in dockerfile
+
+
 def test_the_picture_of_the_readme_is_there_and_small() -> None:
     picture = ROOT / "docs" / "images" / "status.png"
     assert picture.relative_to(ROOT).as_posix() in (ROOT / "README.md").read_text()

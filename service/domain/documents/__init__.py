@@ -1,7 +1,8 @@
-"""Analysis of invoices and other documents: pure, no network, no store, no task queue.
+"""Analysis of invoices and other documents: no network, no store, no task queue; pure but for OCR, a process.
 
 `analyse` runs all steps; a worker that reports progress drives `analysis_steps` itself. The way of a document: intake →
-extraction (pdf, html_text, invoice_xml) → fields (lines, header, totals, labels, parties) → checks → entities → result.
+extraction (pdf, html_text, invoice_xml, ocr) → fields (lines, header, totals, labels, parties) → checks → entities →
+result.
 """
 
 from service.domain.documents.analysis import (

@@ -12,7 +12,7 @@ from typing import Any
 
 from service.domain.documents.checks import check_fields
 from service.domain.documents.entities import recognise_entities
-from service.domain.documents.extraction import extract_text
+from service.domain.documents.extraction import extraction_steps
 from service.domain.documents.fields import read_fields
 from service.domain.documents.intake import load_document
 from service.domain.documents.model import (
@@ -53,7 +53,9 @@ def analysis_steps(
     limits: Limits = DEFAULT_LIMITS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Steps:
-    """Yield (step, percent) when each step is done; the generator's return value is the result. Raises DocumentError.
+    """Yield (step, percent) when each step is done, `ocr_extraction` also between pages that are read by OCR.
+
+    The generator's return value is the result. Raises DocumentError.
 
     The time between yields that the caller takes for itself is not counted in `processing_time_ms`.
     """
@@ -62,7 +64,16 @@ def analysis_steps(
     spent += clock() - started
     yield STEPS[0]
     started = clock()
-    extracted = extract_text(document)
+    extraction = extraction_steps(document)
+    while True:
+        try:
+            share = next(extraction)
+        except StopIteration as end:
+            extracted: ExtractedText = end.value
+            break
+        spent += clock() - started
+        yield STEPS[1][0], STEPS[0][1] + int(share * (STEPS[1][1] - STEPS[0][1]))
+        started = clock()
     spent += clock() - started
     yield STEPS[1]
     started = clock()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from service.domain.documents.header import (
     Found,
     find_currency,
@@ -18,6 +20,9 @@ from service.domain.documents.model import FIELD_NAMES, ExtractedText, Field, Fi
 from service.domain.documents.parties import find_parties
 from service.domain.documents.totals import find_totals
 
+# Of what a rule finds in text, this share of its confidence is left where the text was read from a picture.
+_TRUST_IN_OCR = 0.85
+
 
 def read_fields(extracted: ExtractedText) -> Fields:
     """All of FIELD_NAMES. With XML each is the XML's (source `factur-x`, .99, None where it holds none); without, each
@@ -27,7 +32,8 @@ def read_fields(extracted: ExtractedText) -> Fields:
         fields = read_invoice_xml(extracted.xml)
         if fields is not None:
             return fields
-    return read_text_fields(extracted.pages)
+    fields = read_text_fields(extracted.pages)
+    return _trust_less(fields) if extracted.is_recognised else fields
 
 
 def read_text_fields(pages: tuple[str, ...]) -> Fields:
@@ -51,6 +57,14 @@ def read_text_fields(pages: tuple[str, ...]) -> Fields:
     }
     by_name = {name: _build_field(found.get(name)) for name in FIELD_NAMES}
     return Fields(by_name, find_due_date(lines, month_first))
+
+
+def _trust_less(fields: Fields) -> Fields:
+    by_name = {
+        name: replace(field, confidence=round(field.confidence * _TRUST_IN_OCR, 3))
+        for name, field in fields.by_name.items()
+    }
+    return replace(fields, by_name=by_name)
 
 
 def _build_field(found: Found | None) -> Field:

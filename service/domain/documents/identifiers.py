@@ -86,13 +86,17 @@ def is_valid_vat(value: str) -> bool:
 
 def find_ibans(line: str, is_labelled: bool = False) -> Iterator[Identifier]:
     """Each IBAN in `line`. One whose check digits or length are wrong counts only where it is labelled as one."""
-    for match in _IBAN.finditer(line):
+    position = 0
+    while match := _IBAN.search(line, position):
+        # A tax number one blank before an IBAN begins like one: the search goes on within it.
+        position = match.start() + 2
         labelled = is_labelled or bool(_IBAN_LABEL.search(line[: match.start()]))
         whole = _take_characters(match[0], _IBAN_LENGTHS[match[0][:2]])
         valid = whole is not None and is_valid_iban(compact(whole))
         # Where digits are wrong or missing, letters that follow belong to the next word.
         written = whole if whole is not None and valid else _digits_only(match[0])
         if valid or (labelled and len(compact(written)) >= _SHORTEST_IBAN):
+            position = match.start() + len(written)
             yield Identifier(compact(written), match.start(), match.start() + len(written), valid, labelled)
 
 

@@ -1,6 +1,7 @@
 """Takes a document in: decodes it, tells what it is from its first bytes, and refuses what cannot be analysed.
 
-Owns the shape of `document_data` and the bounds on size. Reading the content is `extraction`'s.
+Owns the shape of `document_data` and the bounds on size. Reading the content, and whether images can be read, is
+`extraction`'s.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from service.domain.documents.model import DEFAULT_LIMITS, Document, DocumentErr
 from service.domain.inline_content import decode_base64
 
 WHAT_TO_SEND = 'Send {"content": text} or {"content_base64": data, "mime": "application/pdf"}.'
+_WHAT_IS_READ = "Send a PDF, XML, HTML, text, or an image (PNG, JPEG, TIFF, GIF, BMP)."
 
 # First bytes of what people send by mistake. (https://www.rfc-editor.org/rfc/rfc6713, PNG, JPEG, … specifications)
 _IMAGE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"BM")
@@ -29,20 +31,18 @@ _MIME_KINDS: dict[str, Kind] = {
     "application/xhtml+xml": "html",
     "text/plain": "text",
 }
-_KIND_NAMES: dict[Kind, str] = {"pdf": "a PDF", "xml": "XML", "html": "HTML", "text": "plain text"}
-_NO_OCR = "Images are not read: no text recognition (OCR) is installed. Send a PDF with a text layer, or text."
+_IMAGE_MIMES = frozenset(f"image/{name}" for name in ("png", "jpeg", "jpg", "tiff", "gif", "bmp"))
+_KIND_NAMES: dict[Kind, str] = {"pdf": "a PDF", "xml": "XML", "html": "HTML", "text": "plain text", "image": "an image"}
 
 
 def load_document(document_data: Mapping[str, object], limits: Limits = DEFAULT_LIMITS) -> Document:
     """Decode `document_data` into a Document within `limits`.
 
-    Raises DocumentError: `invalid_input`, `invalid_base64`, `empty`, `too_large`, `image`, `unsupported`,
+    Raises DocumentError: `invalid_input`, `invalid_base64`, `empty`, `too_large`, `unsupported`,
     `mime_mismatch`.
     """
     data, is_text = _read_payload(document_data, limits)
     mime = _read_mime(document_data)
-    if mime.startswith("image/"):
-        raise DocumentError("image", _NO_OCR)
     if not data.strip():
         raise DocumentError("empty", f"The document is empty. {WHAT_TO_SEND}")
     kind = sniff_kind(data)
@@ -52,13 +52,13 @@ def load_document(document_data: Mapping[str, object], limits: Limits = DEFAULT_
 
 
 def sniff_kind(data: bytes) -> Kind:
-    """Tell what `data` is from its content. Raises DocumentError for images, archives and unknown binary data."""
+    """Tell what `data` is from its content. Raises DocumentError for archives and unknown binary data."""
     if b"%PDF-" in data[:_PDF_HEADER_WITHIN]:
         return "pdf"
-    if data.startswith(_IMAGE_MAGIC) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-        raise DocumentError("image", _NO_OCR)
+    if data.startswith(_IMAGE_MAGIC):
+        return "image"
     if data.startswith(_ARCHIVE_MAGIC) or data.startswith(_OLE_MAGIC):
-        raise DocumentError("unsupported", "Office files and archives are not read. Send a PDF, XML, HTML or text.")
+        raise DocumentError("unsupported", f"Office files and archives are not read. {_WHAT_IS_READ}")
     head = decode_text(data[:4096]).lstrip().lower()
     if re.match(r"<!doctype html|<html|<head|<body", head):
         return "html"
@@ -76,7 +76,7 @@ def decode_text(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
     elif b"\x00" in data:
-        raise DocumentError("unsupported", "This is binary data of an unknown kind. Send a PDF, XML, HTML or text.")
+        raise DocumentError("unsupported", f"This is binary data of an unknown kind. {_WHAT_IS_READ}")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
@@ -122,14 +122,12 @@ def _agree(kind: Kind, mime: str) -> Kind:
     """The kind to read the document as. Markup declared as plain text is read as what it is."""
     if mime in ("", "application/octet-stream", "binary/octet-stream"):
         return kind
-    declared = _MIME_KINDS.get(mime)
+    declared = "image" if mime in _IMAGE_MIMES else _MIME_KINDS.get(mime)
     if declared is None:
         if mime.startswith("text/"):
             return kind
-        raise DocumentError(
-            "unsupported", f"Documents of type {mime[:80]} are not read. Send a PDF, XML, HTML or text."
-        )
-    if "pdf" in (kind, declared) and kind != declared:
+        raise DocumentError("unsupported", f"Documents of type {mime[:80]} are not read. {_WHAT_IS_READ}")
+    if kind != declared and {"pdf", "image"} & {kind, declared}:
         raise DocumentError("mime_mismatch", f"The document was declared as {mime}, but it is {_KIND_NAMES[kind]}.")
     # Fragments of HTML have no head to be told by.
     return "html" if declared == "html" and kind == "text" else kind

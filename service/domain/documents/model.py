@@ -17,7 +17,7 @@ from service.domain.errors import RefusedInput
 
 Source = Literal["factur-x", "text"]
 Severity = Literal["error", "warning", "info"]
-Kind = Literal["pdf", "xml", "html", "text"]
+Kind = Literal["pdf", "xml", "html", "text", "image"]
 
 FIELD_NAMES = (
     "invoice_number",
@@ -50,6 +50,12 @@ class Limits:
     text_chars: int = 2_000_000
     result_text_bytes: int = 64 * 1024
     extraction_s: float = 120.0
+    # Of one picture that is read by OCR. A4 at 600 dots per inch has 35 million.
+    picture_pixels: int = 40_000_000
+    # One picture, and all of a document: far below the task's own limit. A page of A4 takes 2 to 10 s.
+    ocr_picture_s: float = 60.0
+    ocr_s: float = 600.0
+    ocr_memory_bytes: int = 1536 * 1024 * 1024
 
 
 DEFAULT_LIMITS = Limits()
@@ -66,12 +72,16 @@ class Document:
 
 @dataclass(frozen=True)
 class ExtractedText:
-    """What was written in the document: the text of each page, and invoice XML where there is some."""
+    """What was written in the document: the text of each page, and invoice XML where there is some.
+
+    `is_recognised`: some of it was read from pictures, where letters and digits can be mistaken for others.
+    """
 
     pages: tuple[str, ...]
     xml: bytes | None = None
     findings: tuple[Finding, ...] = ()
     limits: Limits = DEFAULT_LIMITS
+    is_recognised: bool = False
 
     @property
     def text(self) -> str:

@@ -95,12 +95,6 @@ def read_page_texts(reader: PdfReader, limits: Limits, clock: Callable[[], float
     return texts
 
 
-def has_pictures(reader: PdfReader) -> bool:
-    """Whether a page without text has something else to show: images, or forms that hold them."""
-    resources = (page["/Resources"] for page in reader.pages if "/Resources" in page)
-    return any(isinstance(found, DictionaryObject) and "/XObject" in found for found in resources)
-
-
 def read_attachments(reader: PdfReader) -> list[tuple[str, bytes]]:
     """Name and content of the files attached to the document, by either way that PDF/A-3 knows."""
     found = [(file.name, file.content) for file in islice(reader.attachment_list, _MAX_ATTACHMENTS)]

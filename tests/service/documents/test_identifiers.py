@@ -32,6 +32,11 @@ def test_wrong_iban_is_kept_where_it_is_labelled(country: str, seed: int) -> Non
     assert not list(find_ibans(f"Ref. {wrong}"))
 
 
+def test_iban_one_blank_after_a_tax_number_is_found() -> None:
+    line = "VAT Reg No GB454894645 IBAN GB64 NWBK 5958 7587 5105 38"
+    assert [(item.value, item.valid) for item in find_ibans(line)] == [("GB64NWBK59587587510538", True)]
+
+
 @given(st.sampled_from(COUNTRIES), st.integers(0, 10_000))
 def test_vat_is_found_and_valid(country: str, seed: int) -> None:
     vat = make_vat(random.Random(seed), country)

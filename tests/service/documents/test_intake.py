@@ -29,8 +29,10 @@ PDF = build_pdf(make_invoice("de", 1))
             as_base64(PDF, "text/plain"), "mime_mismatch", "declared as text/plain, but it is a PDF", id="pdf-as-text"
         ),
         pytest.param(as_base64(b"Hello", "application/pdf"), "mime_mismatch", "it is plain text", id="text-as-pdf"),
-        pytest.param(as_base64(b"\x89PNG\r\n\x1a\n", "application/pdf"), "image", "OCR", id="png-as-pdf"),
-        pytest.param(as_base64(b"anything", "image/tiff"), "image", "OCR", id="declared-image"),
+        pytest.param(
+            as_base64(b"\x89PNG\r\n\x1a\n", "application/pdf"), "mime_mismatch", "it is an image", id="png-as-pdf"
+        ),
+        pytest.param(as_base64(b"anything", "image/tiff"), "mime_mismatch", "it is plain text", id="text-as-image"),
         pytest.param(as_base64(b"PK\x03\x04abc", None), "unsupported", "Office", id="zip"),
         pytest.param(as_base64(b"\x00\x01\x02", None), "unsupported", "binary", id="binary"),
         pytest.param(as_base64(b"x", "audio/mpeg"), "unsupported", "audio/mpeg", id="audio"),

@@ -17,7 +17,7 @@ from tests.service.documents.sending import as_base64, read_values
     ("data", "code", "message"),
     [
         pytest.param(encrypted_pdf("secret"), "encrypted", "password", id="user-password"),
-        pytest.param(scanned_pdf(), "scanned", "OCR", id="scanned"),
+        pytest.param(scanned_pdf(), "scanned", "Send a PDF with a text layer", id="scanned"),
         pytest.param(empty_pdf(), "no_text", "no text", id="empty-page"),
         pytest.param(bomb_pdf(), "too_large", "unpacks", id="bomb"),
         pytest.param(long_pdf(201), "too_many_pages", "more than 200 pages", id="too-many-pages"),
