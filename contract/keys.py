@@ -45,6 +45,8 @@ STORAGE_CHECKS: Final = "pinnokio:storage:checks"
 FAILURES: Final = "pinnokio:failures"
 FAILURES_MAX: Final = 50
 FAILURES_TTL_S: Final = DAY_S
+# Hash of how many runs ended how, and were lost, since ever: `{type}:{word}` → how many.
+TASK_COUNTS: Final = "pinnokio:tasks:counts"
 # JSON of the last health check: which dependency answers the workers, and how soon.
 HEALTH: Final = "pinnokio:health"
 HEALTH_TTL_S: Final = 3_600

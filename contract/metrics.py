@@ -49,6 +49,12 @@ FLAG_REVISION: Final = "pinnokio_flag_revision"
 FLAG_DECISIONS: Final = "pinnokio_flag_decisions_total"
 TASKS_STARTED: Final = "pinnokio_tasks_started_total"
 TASKS_STUCK: Final = "pinnokio_tasks_stuck"
+TASK_ENDS: Final = "pinnokio_task_ends_total"
+TASK_LOSSES: Final = "pinnokio_task_losses_total"
+# Values of the label `lost` of TASK_LOSSES.
+LOST_PROCESS: Final = "process"
+LOST_WORKER: Final = "worker"
+LOSSES: Final = (LOST_PROCESS, LOST_WORKER)
 QUEUE_OLDEST: Final = "pinnokio_queue_oldest_seconds"
 QUOTA_USED: Final = "pinnokio_quota_used"
 QUOTA_LIMIT: Final = "pinnokio_quota_limit"
@@ -221,6 +227,22 @@ METRICS: Final = (
         "gauge",
         "api",
         f"Tasks that maintenance was to look at a minute ago, and has not: nobody may be at them.{_OF_ALL}",
+    ),
+    Metric(
+        TASK_ENDS,
+        "counter",
+        "api",
+        "Tasks that ended, whoever wrote it down, also for a worker that is gone: `completed`, `failed`, `cancelled`."
+        f"{_OF_ALL}",
+        ("name", "outcome"),
+    ),
+    Metric(
+        TASK_LOSSES,
+        "counter",
+        "api",
+        "Runs that were taken back, to be tried again or set aside: their `process` died at them, or their whole"
+        f" `worker` was lost.{_OF_ALL}",
+        ("name", "lost"),
     ),
     Metric(
         QUEUE_OLDEST,

@@ -11,10 +11,15 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from contract import metrics as names
+from contract.queues import celery_name
 from service.domain.figures import OLD_S, DriftFigures, Figures, QuotaUse
 from service.domain.health import OK, Answer, choose_answers
+from service.domain.tasks import CANCELLED, COMPLETED, FAILED
 from service.families import build_counter, build_gauge
 from service.store.figures import Scrape, ValkeyFigures
+from service.tasks.declaring import TASKS
+
+ENDINGS: Final = (COMPLETED, FAILED, CANCELLED)
 
 # Made here, at each scrape: no instrument of the process stands for them.
 MADE_AT_SCRAPE: Final = frozenset(
@@ -26,6 +31,8 @@ MADE_AT_SCRAPE: Final = frozenset(
         names.VALKEY_CLIENTS,
         names.VALKEY_EVICTED,
         names.TASKS_STUCK,
+        names.TASK_ENDS,
+        names.TASK_LOSSES,
         names.QUEUE_OLDEST,
         names.REGISTRY_USERS,
         names.REGISTRY_SESSIONS,
@@ -54,6 +61,7 @@ class SharedFigures(Collector):
         yield from _dependencies({**choose_answers(self._scrape.health, self._now), "redis": self._valkey})
         yield from _valkey(self._scrape.valkey)
         yield build_gauge(names.TASKS_STUCK, {(): self._scrape.stuck})
+        yield from _task_counts(self._scrape.task_counts)
         yield build_gauge(names.QUEUE_OLDEST, {(queue,): age for queue, age in self._scrape.oldest_s.items()})
         yield build_gauge(names.LISTENERS, {(kind,): count for kind, count in self._listeners.items()})
         figures = self._scrape.figures
@@ -76,6 +84,13 @@ def _valkey(figures: ValkeyFigures) -> Iterator[Metric]:
     yield build_gauge(names.VALKEY_MEMORY_MAX, {(): figures.memory_max_bytes})
     yield build_gauge(names.VALKEY_CLIENTS, {(): figures.clients})
     yield build_counter(names.VALKEY_EVICTED, {(): figures.evicted})
+
+
+def _task_counts(counts: Mapping[tuple[str, str], int] | None) -> Iterator[Metric]:
+    """Each type from 0 on: Prometheus sees no rise in a series that begins with its first event."""
+    for name, words in ((names.TASK_ENDS, ENDINGS), (names.TASK_LOSSES, names.LOSSES)):
+        told = {} if counts is None else {(kind, word): counts.get((kind, word), 0) for kind in TASKS for word in words}
+        yield build_counter(name, {(celery_name(kind), word): number for (kind, word), number in told.items()})
 
 
 def _counted(figures: Figures) -> Iterator[Metric]:

@@ -17,6 +17,7 @@ from service.domain.figures import Figures
 from service.domain.health import HealthCheck
 from service.store.health import parse_health
 from service.store.lane import Command, Lane
+from service.store.task_counts import parse_counts
 
 log = structlog.get_logger("pinnokio.maintenance")
 
@@ -44,6 +45,8 @@ class Scrape:
     stuck: int | None = None
     oldest_s: Mapping[str, float] = field(default_factory=dict)
     valkey: ValkeyFigures = field(default_factory=ValkeyFigures)
+    # (task type, how it ended or was lost) → how many.
+    task_counts: Mapping[tuple[str, str], int] | None = None
 
 
 class FiguresStore:
@@ -62,13 +65,15 @@ class FiguresStore:
             ("GET", keys.HEALTH),
             ("GET", keys.FIGURES),
             ("ZCOUNT", keys.OPEN_TASKS, "-inf", round((now - STUCK_AFTER_S) * 1000)),
+            ("HGETALL", keys.TASK_COUNTS),
             *(("INFO", section) for section in _SECTIONS),
             # The tail: messages come at the head.
             *(("LINDEX", f"{broker_prefix}{queue}", -1) for queue in names),
         ]
         answers = await self._lane.run(*commands)
         first = len(commands) - len(names)
-        health, figures, stuck, *info = (None if isinstance(each, RedisError) else each for each in answers[:first])
+        known = (None if isinstance(each, RedisError) else each for each in answers[:first])
+        health, figures, stuck, counts, *info = known
         ages = {queue: _age_s(tail, now) for queue, tail in zip(names, answers[first:], strict=True)}
         return Scrape(
             parse_health(health),
@@ -76,6 +81,7 @@ class FiguresStore:
             stuck,
             {queue: age for queue, age in ages.items() if age is not None},
             _parse_info(info),
+            parse_counts(counts),
         )
 
 

@@ -41,11 +41,13 @@ class Look:
 class Lost:
     """What came of taking a run from a worker that is gone.
 
-    `queued`: it may be queued again; `lost`, `cancelled`: the caller is to end it so; `none`: it is not so.
+    `queued`: it may be queued again; `lost`, `cancelled`: the caller is to end it so; `none`: it is not so. `is_new`:
+    nobody had found the loss.
     """
 
     outcome: Literal["queued", "lost", "cancelled", "none"]
     fence: Fence
+    is_new: bool = False
 
 
 class _Headers(msgspec.Struct):
@@ -132,8 +134,8 @@ def _lost_words(task_id: str, run: int, worker: str) -> tuple[str, ...]:
 
 
 def _parse_lost(answer: list[Any], task_id: str, run: int) -> Lost:
-    word, attempt = answer
-    return Lost(word.decode(), Fence(task_id, run, int(attempt)))
+    word, attempt, *losses = answer
+    return Lost(word.decode(), Fence(task_id, run, int(attempt)), is_new=bool(losses))
 
 
 def _message_id(message: bytes | str) -> str:

@@ -76,11 +76,13 @@ class Begun:
     """What came of taking a run up.
 
     `stale`: the entry is another run's or gone; `ended`: this run has ended; `leased`: another attempt is at it;
-    `lost`, `cancelled`: it is to be ended as failed, as cancelled.
+    `lost`, `cancelled`: it is to be ended as failed, as cancelled. `is_loss`: the attempt before went with its worker,
+    which was found here first.
     """
 
     outcome: Literal["begun", "ended", "stale", "leased", "lost", "cancelled"]
     fence: Fence
+    is_loss: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +268,8 @@ def _add_to_company(pipeline: Pipeline, task: NewTask) -> None:
 
 def parse_begun(answer: list[Any], task_id: str, run: int) -> Begun:
     """Reads the answer of `TaskStore.add_begin`."""
-    word, attempt = answer
-    return Begun(word.decode(), Fence(task_id, run, int(attempt)))
+    word, attempt, *losses = answer
+    return Begun(word.decode(), Fence(task_id, run, int(attempt)), is_loss=bool(losses))
 
 
 def ended_fields(

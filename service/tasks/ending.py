@@ -20,8 +20,9 @@ from service.domain.progress import Report
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED, TaskEntry
 from service.store.client import LARGE_BYTES, VALKEY_FAULTS
 from service.store.failures import add_failure
+from service.store.task_counts import add_count
 from service.store.tasks import MAX_LOSSES, Fence, ended_fields
-from service.tasks.declaring import notices_of
+from service.tasks.declaring import TASKS, notices_of
 from service.tasks.services import Services
 
 log = structlog.get_logger("pinnokio.worker")
@@ -105,8 +106,7 @@ async def end_run(services: Services, entry: TaskEntry, fence: Fence, ending: En
     fields = ended_fields(ending.status, ending.percent, now, ending.error, ending.logged) | dict(ending.resources)
     if not await patiently(lambda: services.tasks.finish(fence, fields, ending.result)):
         return False
-    tries = itertools.count()
-    await patiently(lambda: _announce(services, entry, fence, ending, is_again=next(tries) > 0))
+    await _tell(services, entry, fence, ending)
     log.info("task_ended", status=ending.status, error=ending.logged or ending.error, duration_s=ending.duration_s)
     return True
 
@@ -125,7 +125,7 @@ async def tell_late(services: Services, entry: TaskEntry, fence: Fence) -> None:
         ending = Ending(entry.current_step, error=RESULT_LOST)
         if not await _note_lost_result(services, entry, ending):
             return
-    await patiently(lambda: _announce(services, entry, fence, ending, is_again=True))
+    await _tell(services, entry, fence, ending, is_late=True)
     log.info("task_end_told_late", status=ending.status)
 
 
@@ -139,11 +139,24 @@ async def _note_lost_result(services: Services, entry: TaskEntry, ending: Ending
     return await patiently(lambda: services.tasks.note_lost_result(entry, fields))
 
 
-async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: Ending, *, is_again: bool) -> None:
+async def _tell(services: Services, entry: TaskEntry, fence: Fence, ending: Ending, *, is_late: bool = False) -> None:
+    """`is_late`: somebody may have told of it in part."""
+    tries = itertools.count()
+
+    async def announce() -> None:
+        is_first = next(tries) == 0
+        await _announce(services, entry, fence, ending, is_again=is_late or not is_first, is_counted=not is_first)
+
+    await patiently(announce)
+
+
+async def _announce(
+    services: Services, entry: TaskEntry, fence: Fence, ending: Ending, *, is_again: bool, is_counted: bool
+) -> None:
     """Publishes the events, notes that they were, and drops what is no longer needed, in one round trip; large events
     in one before, and the note only once they are out.
 
-    `is_again`: publishes those that were not already.
+    `is_again`: publishes those that were not already; `is_counted`: the end may be.
     """
     report = Report(entry.task_id, ending.status, ending.step, ending.percent, ending.data)
     now = datetime.now(UTC)
@@ -156,6 +169,9 @@ async def _announce(services: Services, entry: TaskEntry, fence: Fence, ending: 
     if size_bytes > LARGE_BYTES:
         await pipeline.execute()
     services.tasks.add_announced(pipeline, fence)
+    # Types of what others run are callers' words.
+    if entry.task_type in TASKS and not is_counted:
+        add_count(pipeline, entry.task_type, ending.status)
     if ending.status == COMPLETED and ending.duration_s is not None:
         services.tasks.add_duration(pipeline, entry.task_type, ending.duration_s)
     if ending.status == FAILED:

@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from contract import keys
+from contract.metrics import LOST_WORKER
 from service.domain.conversation import LlmUse
 from service.domain.errors import QuotaExceeded
 from service.domain.events import Event
@@ -28,6 +29,7 @@ from service.logs import log_unexpected
 from service.store.client import VALKEY_FAULTS
 from service.store.payloads import parse as parse_payload
 from service.store.storage import Reservation, task_holder
+from service.store.task_counts import count
 from service.store.tasks import Begun, Fence, parse_begun, parse_fields
 from service.tasks.declaring import Arguments, TaskFailure, TaskKind
 from service.tasks.ending import Ending, end_run, ending_of_lost, patiently, tell_late
@@ -71,6 +73,8 @@ async def execute(kind: TaskKind, task_id: str, run: int, bridge: Bridge) -> Run
     holder = uuid.uuid4().hex
     taken = await patiently(lambda: _take_up(kind, task_id, run, services, holder))
     entry, fence, outcome = taken.entry, taken.begun.fence, taken.begun.outcome
+    if taken.begun.is_loss:
+        await patiently(lambda: count(services.quick, kind.name, LOST_WORKER))
     if outcome == "stale" or entry is None:
         log.warning("task_message_ignored", reason="its run is not the registry's")
     elif outcome == "leased":

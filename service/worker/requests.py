@@ -16,9 +16,12 @@ from celery.worker import state
 from celery.worker.request import Request
 from structlog.contextvars import bound_contextvars
 
+from contract.metrics import LOST_PROCESS
+from contract.queues import task_type_named
 from service.settings import Settings
 from service.store.celery_message import SENT_AT
-from service.store.recovery import take_from_dead_process
+from service.store.recovery import Lost, take_from_dead_process
+from service.store.task_counts import count_plainly
 from service.tasks.services import worker_name
 from service.worker.hard_limit import cancel_revoked_in_background, end_lost_in_background
 from service.worker.metrics import WorkerMetrics
@@ -80,7 +83,7 @@ def _note_failure(settings: Settings, metrics: WorkerMetrics, request: Any, exc_
         if "task_id" in request.kwargs:
             task_id, run = request.kwargs["task_id"], request.kwargs["run"]
             with bound_contextvars(task_id=task_id, run=run, trace_id=request.request_dict.get("trace_id")):
-                _take_back(settings, task_id, run)
+                _take_back(settings, request.name, task_id, run)
     elif isinstance(fault, Reject):
         metrics.rejected(request.name, request.queue)
     else:
@@ -115,12 +118,16 @@ def read_running() -> list[RunningTask]:
             continue
 
 
-def _take_back(settings: Settings, task_id: str, run: int) -> None:
+def _take_back(settings: Settings, name: str, task_id: str, run: int) -> None:
+    lost: Lost | None = None
     try:
         with connect_plainly(settings) as valkey:
             lost = take_from_dead_process(valkey, task_id, run, worker_name(settings))
+            if lost.is_new:
+                count_plainly(valkey, task_type_named(name), LOST_PROCESS)
     except (redis.RedisError, OSError) as fault:
-        log.warning("task_lease_not_given_back", error=repr(fault))
+        log.warning("task_lease_not_given_back" if lost is None else "task_loss_not_counted", error=repr(fault))
+    if lost is None:
         return
     log.warning("task_process_died", outcome=lost.outcome)
     if lost.outcome in ("lost", "cancelled"):

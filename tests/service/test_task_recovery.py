@@ -14,6 +14,7 @@ import pytest
 from structlog.contextvars import bound_contextvars
 
 from contract import keys
+from contract import metrics as names
 from service.domain.errors import DependencyUnavailable
 from service.domain.recovery import LOOK_EVERY_S
 from service.domain.tasks import NewTask
@@ -23,6 +24,8 @@ from service.store.tasks import LEASE_S, MAX_LOSSES, MAX_WORKER_LOSSES, Begun, F
 from service.tasks.ending import ending_of_lost
 from service.tasks.services import Services
 from service.worker.chores.recovery import recover
+from tests.service.application import Api
+from tests.service.metrics.samples import scrape
 from tests.service.running_worker import User, Worker, listening_user, running_worker
 from tests.service.task_types import gate
 from tests.service.valkey_server import RunningValkey
@@ -123,6 +126,8 @@ async def test_a_task_that_takes_its_process_down_three_times_is_set_aside(user:
         return await waiting(user) == 0
 
     await eventually(is_empty)
+    deaths, failed = await user.valkey.hmget(keys.TASK_COUNTS, "test_die:process", "test_die:failed")
+    assert (int(deaths or 0), int(failed or 0)) == (MAX_LOSSES, 1)
 
 
 async def test_a_task_whose_process_died_runs_again_before_all_that_wait(user: User, worker: Worker) -> None:
@@ -187,6 +192,29 @@ async def test_a_task_without_a_sign_of_life_for_its_limit_is_failed(user: User,
     assert "no sign of life" in last["data"]["error"]
 
 
+async def test_ends_and_losses_that_maintenance_writes_are_told_of_the_whole_service(
+    user: User, services: Services, api_on: Api
+) -> None:
+    """No worker that lives has counted them."""
+    before = await scrape(api_on)
+    assert before.read(names.TASK_ENDS, name="pinnokio.document_analysis", outcome="failed") == 0
+    assert before.read(names.TASK_LOSSES, name="pinnokio.document_analysis", lost="worker") == 0
+    await user.start("document_analysis", "stuck")
+    await _begin(user, "stuck")
+    entry = await user.tasks.read("stuck")
+    assert entry is not None
+    await set_lease(user, "stuck", time.time() - entry.max_duration_s - 1)
+    await user.start("document_analysis", "lost")
+    await _begin(user, "lost")
+    await set_lease(user, "lost", time.time() - 1)
+    await look_now(user, services, "stuck")
+    await look_now(user, services, "lost")
+    after = await scrape(api_on)
+    assert after.read(names.TASK_ENDS, name="pinnokio.document_analysis", outcome="failed") == 1
+    assert after.read(names.TASK_LOSSES, name="pinnokio.document_analysis", lost="worker") == 1
+    assert after.read(names.TASK_LOSSES, name="pinnokio.document_analysis", lost="process") == 0
+
+
 async def test_an_end_that_was_not_told_is_told_and_leaves_the_index(user: User, services: Services) -> None:
     await user.start("elsewhere", "untold")
     fence = await _begin(user, "untold")
@@ -222,10 +250,12 @@ async def test_a_death_is_counted_once_however_often_it_is_found(user: User, ser
     await user.valkey.hset(keys.task("dying"), "losses", str(MAX_LOSSES - 1))
     with _server_of(user).client() as client:
         assert take_from_dead_process(client, "dying", fence.run, "pod-1").outcome == "lost"
-    assert (await _take_up(user, "dying", fence.run)).outcome == "lost"
+    taken = await _take_up(user, "dying", fence.run)
+    assert (taken.outcome, taken.is_loss) == ("lost", False)
     entry = await user.tasks.read("dying")
     assert entry is not None
-    assert (await services.recovery.take_back(entry)).outcome == "lost"
+    lost = await services.recovery.take_back(entry)
+    assert (lost.outcome, lost.is_new) == ("lost", False)
     entry = await user.tasks.read("dying")
     assert entry is not None
     assert entry.losses == MAX_LOSSES
@@ -241,7 +271,8 @@ async def test_a_task_that_went_with_its_worker_is_set_aside_later_than_one_that
         await set_lease(user, "neighbour", 1)
         # Maintenance finds it, or its message comes again first.
         if loss % 2:
-            assert (await _take_up(user, "neighbour", fence.run)).outcome == "begun"
+            taken = await _take_up(user, "neighbour", fence.run)
+            assert (taken.outcome, taken.is_loss) == ("begun", True)
             continue
         entry = await user.tasks.read("neighbour")
         assert entry is not None

@@ -1,7 +1,7 @@
 -- Puts a run whose worker is gone back to `queued`, which fences the attempt that it was at.
 -- KEYS[1] registry:task:{task_id}; ARGV: run, ttl_s, most losses, worker ('': the whole worker's, whose lease ran out; else
 -- the prefix of worker_id, whose process died at this run), most worker losses.
--- Answers {word, attempt}: 'queued'; 'lost' (too many of its attempts went so) and 'cancelled', both still to be ended
+-- Answers {word, attempt}, and 1 where it counted the loss: 'queued'; 'lost' (too many of its attempts went so) and 'cancelled', both still to be ended
 -- by the caller; 'none' (it is not so, or no longer, or somebody else runs it).
 local has = redis.call('HMGET', KEYS[1], 'run', 'attempt', 'status', 'lease_until', 'worker_id', 'cancel',
   'celery_task_id', 'losses', 'worker_losses')
@@ -31,9 +31,9 @@ elseif not is_counted then
 end
 if losses >= tonumber(ARGV[3]) or worker_losses >= tonumber(ARGV[5]) then
   redis.call('HSET', KEYS[1], 'lease_until', '0')
-  return {'lost', attempt}
+  return {'lost', attempt, not is_counted and 1 or nil}
 end
 redis.call('HSET', KEYS[1], 'status', 'queued', 'lease_until', '0', 'progress_percent', '0')
 redis.call('HDEL', KEYS[1], 'current_step')
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-return {'queued', attempt}
+return {'queued', attempt, not is_counted and 1 or nil}

@@ -11,13 +11,15 @@ from typing import Final
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from contract.metrics import LOST_WORKER
 from service.domain.errors import DependencyUnavailable
 from service.domain.recovery import choose_action, next_look_ms
 from service.domain.tasks import TaskEntry, log_fields
 from service.store.recovery import Look
 from service.store.routes import read_routes
+from service.store.task_counts import count
 from service.store.tasks import Fence
-from service.tasks.declaring import route_of
+from service.tasks.declaring import TASKS, route_of
 from service.tasks.ending import end_run, ending_of_lost, ending_of_stuck, tell_late
 from service.tasks.services import Services
 from service.worker.chore import chore
@@ -100,6 +102,8 @@ class Recovery:
         elif lost.outcome != "none" and (now := await self._services.tasks.read(entry.task_id)) is not None:
             ending = ending_of_lost(now, is_cancelled=lost.outcome == "cancelled")
             await end_run(self._services, now, lost.fence, ending)
+        if lost.is_new and entry.task_type in TASKS:
+            await count(self._services.valkey, entry.task_type, LOST_WORKER)
 
     async def _wait_for_late_renewals(self) -> None:
         if not self._has_waited:
