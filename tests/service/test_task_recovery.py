@@ -195,24 +195,24 @@ async def test_a_task_without_a_sign_of_life_for_its_limit_is_failed(user: User,
 async def test_ends_and_losses_that_maintenance_writes_are_told_of_the_whole_service(
     user: User, services: Services, api_on: Api
 ) -> None:
-    """No worker that lives has counted them."""
+    """No worker that lives has counted them; the one of these tests serves no `llm`."""
     before = await scrape(api_on)
-    assert before.read(names.TASK_ENDS, name="pinnokio.document_analysis", outcome="failed") == 0
-    assert before.read(names.TASK_LOSSES, name="pinnokio.document_analysis", lost="worker") == 0
-    await user.start("document_analysis", "stuck")
+    assert before.read(names.TASK_ENDS, name="pinnokio.llm_conversation", outcome="failed") == 0
+    assert before.read(names.TASK_LOSSES, name="pinnokio.llm_conversation", lost="worker") == 0
+    await user.start("llm_conversation", "stuck")
     await _begin(user, "stuck")
     entry = await user.tasks.read("stuck")
     assert entry is not None
     await set_lease(user, "stuck", time.time() - entry.max_duration_s - 1)
-    await user.start("document_analysis", "lost")
+    await user.start("llm_conversation", "lost")
     await _begin(user, "lost")
     await set_lease(user, "lost", time.time() - 1)
     await look_now(user, services, "stuck")
     await look_now(user, services, "lost")
     after = await scrape(api_on)
-    assert after.read(names.TASK_ENDS, name="pinnokio.document_analysis", outcome="failed") == 1
-    assert after.read(names.TASK_LOSSES, name="pinnokio.document_analysis", lost="worker") == 1
-    assert after.read(names.TASK_LOSSES, name="pinnokio.document_analysis", lost="process") == 0
+    assert after.read(names.TASK_ENDS, name="pinnokio.llm_conversation", outcome="failed") == 1
+    assert after.read(names.TASK_LOSSES, name="pinnokio.llm_conversation", lost="worker") == 1
+    assert after.read(names.TASK_LOSSES, name="pinnokio.llm_conversation", lost="process") == 0
 
 
 async def test_an_end_that_was_not_told_is_told_and_leaves_the_index(user: User, services: Services) -> None:
