@@ -62,7 +62,6 @@ def test_image_is_read_with_less_confidence(file_format: str) -> None:
         ("L", "FlateDecode"),
         ("RGB", "FlateDecode"),
         ("1", "AUTO"),
-        ("1", "FlateDecode"),
         ("L", "DCTDecode"),
         ("RGB", "JPXDecode"),
     ],
