@@ -117,6 +117,7 @@ def find_duplicates(entries: Sequence[Entry]) -> dict[int, Entry]:
     """Rows that repeat an earlier booking: same account, counterparty and amount, at most seven days apart.
 
     What is booked regularly (a weekly delivery) is no duplicate: the gap must be below half of the usual one.
+    Repeats with the same text on the same day always count, and are no rhythm.
     """
     groups: dict[tuple[str, str, Decimal], list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -125,11 +126,19 @@ def find_duplicates(entries: Sequence[Entry]) -> dict[int, Entry]:
     found: dict[int, Entry] = {}
     for members in groups.values():
         gaps = [(later.date - earlier.date).days for earlier, later in pairwise(members)]
-        usual = median(gaps) if len(gaps) >= 2 else math.inf
+        usual = _usual_gap([gap for gap in gaps if gap > 0])
+        # Fees of the same amount, several on a day and each with its own text, are a habit too.
+        is_daily = _usual_gap(gaps) == 0
         for (earlier, later), gap in zip(pairwise(members), gaps, strict=True):
+            if gap == 0 and is_daily and later.text.casefold() != earlier.text.casefold():
+                continue
             if gap <= _DUPLICATE_DAYS and gap < usual / 2:
                 found[later.row] = earlier
     return found
+
+
+def _usual_gap(gaps: Sequence[int]) -> float:
+    return median(gaps) if len(gaps) >= 2 else math.inf
 
 
 def read_signs(entry: Entry, around: Surroundings) -> list[Sign]:

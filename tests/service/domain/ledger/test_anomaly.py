@@ -45,6 +45,23 @@ def test_a_weekly_delivery_is_no_duplicate() -> None:
     assert analyse_ledger(weekly, "anomaly")["anomalies"] == []
 
 
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_a_booking_that_stands_several_times_on_a_day(times: int) -> None:
+    rows = [booking(date(2024, 1, 2), -50.0, "4980", "Getränke Meyer", "RE 17")] * times
+    assert [found["row"] for found in analyse_ledger(rows, "anomaly")["anomalies"]] == list(range(2, times + 1))
+
+
+def test_a_weekly_delivery_that_stands_three_times_once() -> None:
+    days = [date(2024, 1, 2) + timedelta(days=7 * week) for week in range(20)]
+    weekly = [booking(day, -50.0, "4980", "Getränke Meyer", "Lieferung") for day in [*days[:4], days[3], *days[3:]]]
+    assert [found["row"] for found in analyse_ledger(weekly, "anomaly")["anomalies"]] == [5, 6]
+
+
+def test_several_fees_of_a_day_with_their_own_texts_are_no_duplicates() -> None:
+    fees = [booking(date(2024, 1, 2), -5.0, "4580", "Parkhaus", f"Ticket {number}") for number in range(4)]
+    assert analyse_ledger(fees, "anomaly")["anomalies"] == []
+
+
 def test_a_sign_that_the_account_never_has() -> None:
     assert "positive amount, as only 0% of this account's bookings are" in reasons_of(
         booking(date(2024, 5, 14), 70.0, "4930", "Tinte Srl")
