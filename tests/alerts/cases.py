@@ -15,6 +15,8 @@ OPERATOR_LABELS: Final = {"namespace": "accounting"}
 _QUIET_LABELS: Final = {"namespace": "payroll", "service": "quiet"}
 _QUIET: Final = 'namespace="payroll",service="quiet",method="REGISTRY.register_user"'
 
+_DOCUMENTS: Final = 'name="pinnokio.document_analysis"'
+
 Series = dict[str, str]
 
 # All is well for two hours; a case changes or adds what it is about.
@@ -33,6 +35,12 @@ HEALTHY: Final[Series] = {
     f'pinnokio_rpc_duration_seconds_count{{{OF},method="CHROMA_VECTOR.query_documents"}}': "0+600x120",
     f'celery_task_succeeded_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+60x120",
     f'celery_task_failed_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+2x120",
+    f'pinnokio_task_ends_total{{{OF},pod="a",{_DOCUMENTS},outcome="completed"}}': "0+60x120",
+    f'pinnokio_task_ends_total{{{OF},pod="b",{_DOCUMENTS},outcome="completed"}}': "0+60x120",
+    f'pinnokio_task_ends_total{{{OF},pod="a",{_DOCUMENTS},outcome="failed"}}': "0+2x120",
+    f'pinnokio_task_losses_total{{{OF},pod="a",{_DOCUMENTS},lost="process"}}': "0x50 1x69",
+    # A node went, with all that ran there.
+    f'pinnokio_task_losses_total{{{OF},pod="a",{_DOCUMENTS},lost="worker"}}': "0x110 8x9",
     # Ten times as many chores, of which one fails now and then.
     f'celery_task_succeeded_total{{{OF_MAINTENANCE},name="pinnokio.recovery",hostname="b"}}': "0+600x120",
     f'celery_task_failed_total{{{OF_MAINTENANCE},name="pinnokio.recovery",hostname="b"}}': "0+1x120",
@@ -127,7 +135,11 @@ CASES: Final = (
     # 0.7 % for hours: too little to wake anybody.
     Case("PinnokioRpcFailingSlowly", "warning", {_FAILED_CALLS: "0+4.5x120"}),
     Case("PinnokioRpcSlow", "warning", {_FAST_CALLS: "0+450x120"}),
-    Case("PinnokioTasksFailing", "warning", {_key(f"celery_task_failed_total{{{OF_QUEUE}"): "0+40x120"}),
+    Case(
+        "PinnokioTasksFailing",
+        "warning",
+        {_key(f'pinnokio_task_ends_total{{{OF},pod="a",{_DOCUMENTS},outcome="failed"'): "0+40x120"},
+    ),
     Case(
         "PinnokioChoresFailing",
         "warning",
@@ -141,6 +153,13 @@ CASES: Final = (
         "PinnokioTasksKillWorkers",
         "warning",
         {_key("celery_task_retried_total"): "0+1x120"},
+        {**SERVICE_LABELS, "name": "pinnokio.document_analysis"},
+    ),
+    # The kernel kills whole containers: no worker lives to count it.
+    Case(
+        "PinnokioTasksKillWorkers",
+        "warning",
+        {_key(f'pinnokio_task_losses_total{{{OF},pod="a",{_DOCUMENTS},lost="worker"'): "0+1x120"},
         {**SERVICE_LABELS, "name": "pinnokio.document_analysis"},
     ),
     Case("PinnokioRegistryFallback", "warning", {_key("pinnokio_registry_fallbacks_total"): "0+1x120"}),
