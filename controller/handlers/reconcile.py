@@ -30,7 +30,7 @@ from controller.model.service import InvalidSpec, PinnokioService, ServiceKey, p
 from controller.model.spec import PinnokioServiceSpec
 from controller.model.status import DEGRADED, READY, Status
 from controller.plan.audience import plan_audience
-from controller.plan.children import Cause, Change, ChildrenPlan, plan_children
+from controller.plan.children import Cause, Change, ChildrenPlan, choose_removals, plan_children
 from controller.plan.conditions import Finding
 from controller.plan.generated import is_secret_complete, plan_flag, plan_secret, read_flag
 from controller.plan.health import find_problems, next_check, plan_parts
@@ -203,11 +203,9 @@ class Reconciler:
         rest = [change for change in plan.changes if change not in configuration]
         await self.scaler.prepare_removal(self.applier, service.key, plan, self._observed(service.key))
         await self._apply_group(service, rest, outcome)
-        if not outcome.refs:
-            await asyncio.gather(
-                *(outcome.take(seen.ref, self.applier.remove(service.key, seen)) for seen in plan.deletions)
-            )
-        await self._report(service, plan, outcome.refs)
+        removals = choose_removals(plan, outcome.refs)
+        await asyncio.gather(*(outcome.take(seen.ref, self.applier.remove(service.key, seen)) for seen in removals))
+        await self._report(service, plan, [seen.ref for seen in removals], outcome.refs)
 
     async def _apply_group(self, service: PinnokioService, changes: Sequence[Change], outcome: Outcome) -> None:
         await asyncio.gather(
@@ -307,15 +305,17 @@ class Reconciler:
         if known is None or int(known["metadata"]["resourceVersion"]) <= int(meta["resourceVersion"]):
             self.services[key] = body
 
-    async def _report(self, service: PinnokioService, plan: ChildrenPlan, undone: set[ObjectRef]) -> None:
+    async def _report(
+        self, service: PinnokioService, plan: ChildrenPlan, removals: Sequence[ObjectRef], undone: set[ObjectRef]
+    ) -> None:
         """One Event for each kind of change."""
         for cause in Cause:
             done = [str(each) for each in plan.changes if each.cause is cause and each.ref not in undone]
             if done:
                 await self.events.write(service, "Normal", cause.value, "Reconcile", ", ".join(done))
-        if plan.deletions and not undone:
-            gone = ", ".join(str(seen.ref) for seen in plan.deletions)
-            await self.events.write(service, "Normal", "Removed", "Reconcile", gone)
+        gone = [str(ref) for ref in removals if ref not in undone]
+        if gone:
+            await self.events.write(service, "Normal", "Removed", "Reconcile", ", ".join(gone))
 
     async def _announce(self, service: PinnokioService, status: Status) -> None:
         """An Event when Ready or Degraded begins, Degraded has another reason, or a queue beyond the spec is served."""

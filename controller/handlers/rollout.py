@@ -15,6 +15,7 @@ from controller.model.service import PinnokioService, ServiceKey
 from controller.model.spec import PinnokioServiceSpec
 from controller.plan.audience import plan_audience, plan_share
 from controller.plan.conditions import Finding
+from controller.plan.interval import next_look, read_time
 from controller.plan.jobs import read_job
 from controller.plan.legacy import LegacySeen, next_legacy, next_legacy_look, read_asked
 from controller.plan.rollout import (
@@ -22,9 +23,7 @@ from controller.plan.rollout import (
     FlagSeen,
     Requests,
     enter_rollout,
-    next_look,
     next_rollout_step,
-    read_time,
 )
 from controller.plan.rollout_events import find_rollout_events
 

@@ -103,7 +103,8 @@ class Prometheus(Model):
 
 
 class Analysis(Model):
-    """What must hold among those for whom it is on, against those for whom it is off, at the end of an interval."""
+    """What must hold among those for whom it is on, against those for whom it is off: clearly in each check within an
+    interval, exactly at its end."""
 
     error_ratio: float = Field(
         default=0.01, ge=0, le=1, description="How much greater the share of failed calls may be; 0.01: one point."
@@ -125,7 +126,10 @@ class Analysis(Model):
         description="Fewest calls of those for whom it is on; with fewer the step is held until there are enough.",
     )
     max_failures: int = Field(
-        default=2, ge=1, le=100, description="Failed intervals in a row after which the flag goes back by itself."
+        default=2,
+        ge=1,
+        le=100,
+        description="Failed intervals or checks within them in a row, after which the flag goes back by itself.",
     )
     prometheus: Prometheus | None = Field(
         default=None, description="Where the figures come from; unset: the API pods' own /metrics."
@@ -146,7 +150,9 @@ class Rollout(Model):
 
     steps: tuple[RolloutStep, ...] = Field(min_length=1, max_length=20, description="Steps, in their order.")
     interval: Interval = Field(
-        default="10m", description="How long a step is watched before the next, such as 30s, 10m or 24h."
+        default="10m",
+        description="How long a step is watched before the next, such as 30s, 10m or 24h. Checks within it (a tenth"
+        " of it, ten seconds to two minutes) find what clearly fails long before its end.",
     )
     analysis: Analysis = Field(default=Analysis(), description="What is looked at.")
     paused: bool = Field(default=False, description="Hold the step; figures that worsen still take it back.")

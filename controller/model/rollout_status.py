@@ -55,6 +55,15 @@ class RolloutFigures(Model):
     fallbacks: Count = Field(default=0, description="Unified writes that failed while the legacy one answered.")
 
 
+class RolloutCheck(Model):
+    """A look for clear failures within the interval. What it judges is what the interval counted since it began."""
+
+    started_at: str = Field(description="When it began (RFC 3339).")
+    counted: RolloutFigures = Field(default=RolloutFigures(), description="Of the interval, when it began.")
+    failures: Count = Field(default=0, description="Failed checks in a row, which stand in rollout.failures too.")
+    failed: Count = Field(default=0, description="Failed checks since an interval passed.")
+
+
 class FailedRollout(Model):
     """Why the flag went back. Not tried again until the spec changes (`specHash`) or it is promoted."""
 
@@ -86,7 +95,8 @@ class RolloutStatus(Model):
     since: str = Field(description="When this phase began (RFC 3339).")
     next_at: str | None = Field(default=None, description="When the interval ends (RFC 3339).")
     window_started_at: str | None = Field(default=None, description="When the interval began (RFC 3339).")
-    failures: Count = Field(default=0, description="Failed intervals in a row.")
+    failures: Count = Field(default=0, description="Failed intervals and checks in a row.")
+    check: RolloutCheck | None = Field(default=None, description="The check under way within the interval.")
     figures: RolloutFigures | None = Field(default=None, description="Measured in this interval; absent: not yet.")
     baseline: CohortFigures | None = Field(
         default=None, description="The last interval's users for whom it was off; serves once there are too few."

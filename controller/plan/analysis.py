@@ -47,18 +47,40 @@ def judge(figures: RolloutFigures | None, baseline: CohortFigures | None, analys
         text = f"{on.calls} of {analysis.min_samples} calls needed, of users for whom it is on"
         return Judgement(Verdict.TOO_FEW, Verdict.TOO_FEW, text)
     other = choose_baseline(figures, baseline, analysis)
-    allowed_errors = (_error_ratio(other) if other else 0.0) + analysis.error_ratio
+    allowed_errors = allow_errors(other, analysis)
     if _error_ratio(on) > allowed_errors:
-        return _failed("Errors", f"{_error_ratio(on):.2%} of calls failed, {allowed_errors:.2%} allowed")
+        return fail_by_errors(on, allowed_errors)
     if figures.fallbacks / on.calls > analysis.fallback_ratio:
-        shares = f"{figures.fallbacks / on.calls:.2%} of calls, {analysis.fallback_ratio:.2%} allowed"
-        return _failed("Fallbacks", f"unified writes failed in {shares}")
+        return fail_by_fallbacks(figures, analysis)
     on_ms, other_ms = p99_ms(on.latency), p99_ms(other.latency) if other else None
     if on_ms is not None and other_ms is not None:
-        allowed_ms = max(other_ms * analysis.p99_ratio, analysis.p99_floor_milliseconds)
+        allowed_ms = allow_ms(other_ms, analysis)
         if on_ms > allowed_ms:
-            return _failed("Latency", f"p99 is {on_ms:.0f} ms, {allowed_ms:.0f} ms allowed")
+            return fail_by_latency(on_ms, allowed_ms)
     return Judgement(Verdict.PASSED, Verdict.PASSED, describe_figures(figures))
+
+
+def allow_errors(other: CohortFigures | None, analysis: Analysis) -> float:
+    """Share of calls that may fail, against those of `other`; None: against none at all."""
+    return (_error_ratio(other) if other else 0.0) + analysis.error_ratio
+
+
+def allow_ms(other_ms: float, analysis: Analysis) -> float:
+    """How long the p99 may be where the others' is `other_ms`."""
+    return max(other_ms * analysis.p99_ratio, analysis.p99_floor_milliseconds)
+
+
+def fail_by_errors(on: CohortFigures, allowed: float) -> Judgement:
+    return _failed("Errors", f"{_error_ratio(on):.2%} of calls failed, {allowed:.2%} allowed")
+
+
+def fail_by_fallbacks(figures: RolloutFigures, analysis: Analysis) -> Judgement:
+    shares = f"{figures.fallbacks / figures.on.calls:.2%} of calls, {analysis.fallback_ratio:.2%} allowed"
+    return _failed("Fallbacks", f"unified writes failed in {shares}")
+
+
+def fail_by_latency(on_ms: float, allowed_ms: float) -> Judgement:
+    return _failed("Latency", f"p99 is {on_ms:.0f} ms, {allowed_ms:.0f} ms allowed")
 
 
 def choose_baseline(
@@ -74,15 +96,18 @@ def describe_figures(figures: RolloutFigures) -> str:
     return "; ".join([*parts, f"{figures.fallbacks} fallbacks"])
 
 
-def p99_ms(classes: Sequence[int], bounds_s: Sequence[float] = RPC_DURATION_BOUNDS_S) -> float | None:
-    """The p99 of a histogram, even within a class, as Prometheus reckons it; None: too few calls to tell.
+def p99_ms(classes: Sequence[int]) -> float | None:
+    """Of a histogram; None: too few calls to tell."""
+    return quantile_ms(classes, P99)
 
-    Beyond every bound it is the last bound.
-    """
-    total = sum(classes)
+
+def quantile_ms(classes: Sequence[int], share: float) -> float | None:
+    """Even within a class, as Prometheus reckons it; None: too few calls to tell. Beyond every bound it is the last
+    bound."""
+    total, bounds_s = sum(classes), RPC_DURATION_BOUNDS_S
     if total < P99_LEAST_CALLS:
         return None
-    rank, below = total * P99, 0
+    rank, below = total * share, 0
     for place, count in enumerate(classes):
         if count and below + count >= rank:
             if place >= len(bounds_s):

@@ -1,6 +1,6 @@
 """What to apply and what to remove so that the cluster holds what a PinnokioService asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
@@ -8,7 +8,7 @@ from typing import cast
 from contract.kubernetes import ANNOTATION_APPLIED, FIELD_MANAGER
 from controller.manifests.types import Manifest
 from controller.model.base import JsonObject
-from controller.model.kinds import DEPLOYMENT
+from controller.model.kinds import DEPLOYMENT, SECRET, STATEFUL_SET
 from controller.model.observed import ObjectRef, Observed, ObservedObject, ref_of
 from controller.plan.drift import build_removal, digest_of, find_drift
 
@@ -84,6 +84,24 @@ def plan_children(
         if ref not in wanted and seen.owner_uid == owner_uid and not seen.going and seen.queue not in kept
     ]
     return ChildrenPlan(tuple(changes), tuple(leftover), tuple(waiting), tuple(taken))
+
+
+def choose_removals(plan: ChildrenPlan, undone: Collection[ObjectRef]) -> list[ObservedObject]:
+    """What of `plan.deletions` goes although objects could not be applied (`undone`).
+
+    Pods of a Deployment that stays as it was go on using what they did: the Secret, the embedded Valkey and what stands
+    around it. All else goes: an entrance must not stay open, and room under a quota is waited for.
+    """
+    is_outdated = any(
+        change.ref in undone and change.ref.kind is DEPLOYMENT and change.cause in (Cause.UPDATED, Cause.DRIFT)
+        for change in plan.changes
+    )
+    stores = {seen.component for seen in plan.deletions if seen.ref.kind is STATEFUL_SET}
+    return [
+        seen
+        for seen in plan.deletions
+        if not is_outdated or (seen.ref.kind is not SECRET and seen.component not in stores)
+    ]
 
 
 def _plan_change(ref: ObjectRef, manifest: JsonObject, seen: ObservedObject, settled: str | None) -> Change | None:

@@ -25,7 +25,7 @@ def tally(
     for pod, counters in now.items():
         known = before.get(pod)
         if known is not None and known.started_at == counters.started_at:
-            total = add(total, _more(counters.counted, known.counted))
+            total = add(total, subtract(counters.counted, known.counted))
         elif looked_at is not None and counters.started_at > looked_at:
             total = add(total, counters.counted)
         elif known is not None:
@@ -48,16 +48,16 @@ def _add(left: CohortFigures, right: CohortFigures) -> CohortFigures:
     )
 
 
-def _more(now: RolloutFigures, before: RolloutFigures) -> RolloutFigures:
-    """A counter that fell all the same counts as none more."""
+def subtract(now: RolloutFigures, before: RolloutFigures) -> RolloutFigures:
+    """What is more. What fell all the same (a counter, or what Prometheus reckons) counts as none more."""
     return RolloutFigures(
-        on=_more_of(now.on, before.on),
-        off=_more_of(now.off, before.off),
+        on=_subtract(now.on, before.on),
+        off=_subtract(now.off, before.off),
         fallbacks=max(0, now.fallbacks - before.fallbacks),
     )
 
 
-def _more_of(now: CohortFigures, before: CohortFigures) -> CohortFigures:
+def _subtract(now: CohortFigures, before: CohortFigures) -> CohortFigures:
     return CohortFigures(
         calls=max(0, now.calls - before.calls),
         errors=max(0, now.errors - before.errors),

@@ -17,7 +17,8 @@ from contract.restoring import RestoreProgress
 from controller.model.rollout import UnifiedRegistry
 from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutPhase, RolloutStatus
 from controller.plan.audience import choose_audience, is_everybody, is_within
-from controller.plan.rollout import FlagSeen, Requests, first_word, format_time, read_time
+from controller.plan.interval import format_time, read_time
+from controller.plan.rollout import FlagSeen, Requests, first_word
 
 WHOLE_BEFORE_STOP: Final = timedelta(seconds=LEGACY_TTL_S)
 # Drift mends itself as users register again; a Job that could not run may be able to later.

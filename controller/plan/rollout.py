@@ -6,13 +6,14 @@ never carried out that a killed operator would have forgotten.
 
 Phases: Off, Direct (no steps: the audience at once); Publishing (waits until every ready API pod acknowledged) →
 Analysing → the next step's Publishing, Inconclusive (too few calls), Paused or Complete; RollingBack → RolledBack.
-Whom a step is on for: `controller.plan.audience`. The legacy registry's part: `controller.plan.legacy`.
+Whom a step is on for: `controller.plan.audience`. How it is judged: `controller.plan.analysis` and
+`controller.plan.checks`. The legacy registry's part: `controller.plan.legacy`.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from contract.flag import FlagDocument
@@ -21,6 +22,8 @@ from controller.model.rollout import WHOLE_BP, Rollout, UnifiedRegistry
 from controller.model.rollout_status import FailedRollout, RolloutFigures, RolloutPhase, RolloutStatus
 from controller.plan.analysis import Judgement, Verdict, choose_baseline, describe_figures, judge, p99_ms
 from controller.plan.audience import FROZEN, choose_audience, is_everybody, share_bp
+from controller.plan.checks import CHECKS_IN_ALL, settle_check
+from controller.plan.interval import close_interval, format_time, interval_end, open_interval
 
 BY_HAND: Final = "ByHand"
 WATCHED: Final = frozenset(
@@ -120,7 +123,7 @@ def next_rollout_step(
 
     In this order: a new request to roll back; a new request to promote; then by phase:
     Publishing → Analysing once every ready pod acknowledged; Analysing, Inconclusive, Paused, RolledBack at a step →
-    judged at the end of the interval; RollingBack → RolledBack once acknowledged; the others stay.
+    judged by checks and at the end of the interval; RollingBack → RolledBack once acknowledged; the others stay.
     Example: step 2 of 3, interval over, passed, not paused → step 3, Publishing.
     """
     if requests.rollback != state.handled_rollback:
@@ -155,7 +158,7 @@ def _await_pods(
     if not seen.pods or not seen.is_everywhere:
         return state.model_copy(update={"message": describe_publication(seen)})
     phase = RolloutPhase.PAUSED if _is_paused(rollout, requests) else RolloutPhase.ANALYSING
-    return _open_window(rollout, _in_phase(state, phase, now), now)
+    return _open(rollout, _in_phase(state, phase, now), now)
 
 
 def _await_return(registry: UnifiedRegistry, state: RolloutStatus, seen: FlagSeen, now: datetime) -> RolloutStatus:
@@ -164,7 +167,7 @@ def _await_return(registry: UnifiedRegistry, state: RolloutStatus, seen: FlagSee
         return state.model_copy(update={"message": describe_publication(seen)})
     back = _in_phase(state, RolloutPhase.ROLLED_BACK, now)
     if back.step and registry.rollout is not None:
-        back = _open_window(registry.rollout, back, now)
+        back = _open(registry.rollout, back, now)
     return back.model_copy(update={"message": _describe(back)})
 
 
@@ -177,18 +180,26 @@ def _watch(
     requests: Requests,
     now: datetime,
 ) -> RolloutStatus:
-    """A pause, and a step that was gone back to, keep from going on, never from going back."""
+    """A pause, and a step that was gone back to, keep from going on, never from going back.
+
+    Within the interval a check that failed fails the interval. At its end the whole of it is judged; one that passes
+    is not passed where its last check, however short, failed.
+    """
     is_paused = _is_paused(rollout, requests)
     if state.phase is not RolloutPhase.ROLLED_BACK and is_paused != (state.phase is RolloutPhase.PAUSED):
         state = _in_phase(state, RolloutPhase.PAUSED if is_paused else RolloutPhase.ANALYSING, now)
     figures = _with_p99(seen.figures) if seen.figures else state.figures
     state = state.model_copy(update={"figures": figures})
-    end = window_end(rollout, state)
+    end = interval_end(rollout, state)
     if end is None:
-        return _open_window(rollout, state, now)
-    if now < end:
+        return _open(rollout, state, now)
+    judgement = judge(seen.figures, state.baseline, rollout.analysis) if now >= end else None
+    if judgement is None or judgement.verdict is Verdict.PASSED:
+        state, check = settle_check(rollout, state, seen.figures, now)
+        if check is not None and check.verdict is Verdict.FAILED:
+            return _fail(rollout, registry, image, state, check, now)
+    if judgement is None:
         return state.model_copy(update={"message": _describe(state)})
-    judgement = judge(seen.figures, state.baseline, rollout.analysis)
     if judgement.verdict is Verdict.PASSED:
         return _pass(rollout, registry, state, judgement, now)
     if judgement.verdict is Verdict.FAILED:
@@ -204,11 +215,11 @@ def _pass(
 ) -> RolloutStatus:
     figures = state.figures or RolloutFigures()
     baseline = choose_baseline(figures, state.baseline, rollout.analysis)
-    passed = state.model_copy(update={"failures": 0, "baseline": baseline, "message": judgement.message})
+    passed = state.model_copy(update={"failures": 0, "check": None, "baseline": baseline, "message": judgement.message})
     if state.phase in (RolloutPhase.PAUSED, RolloutPhase.ROLLED_BACK):
-        return _open_window(rollout, passed, now)
+        return _open(rollout, passed, now)
     if state.step >= len(rollout.steps):
-        return _close_window(_in_phase(passed, RolloutPhase.COMPLETE, now))
+        return close_interval(_in_phase(passed, RolloutPhase.COMPLETE, now))
     return _go_to(registry, passed, state.step + 1, f"step {state.step} passed: {judgement.message}", now)
 
 
@@ -220,15 +231,25 @@ def _fail(
     judgement: Judgement,
     now: datetime,
 ) -> RolloutStatus:
-    """Enough in a row → the step before, which passed, or off; else once more."""
-    failures = state.failures + 1
-    if failures >= rollout.analysis.max_failures:
+    """Enough in a row → the step before, which passed, or off; else once more.
+
+    `failures` are failed intervals and checks in a row: a clean check takes away those of checks, a passed interval
+    all. Checks that fail now and then would begin the interval anew for ever: CHECKS_IN_ALL times `maxFailures` of
+    them before an interval passes are enough too.
+    Example, maxFailures 2: two failed checks, with none between → back; failed, clean, failed, clean → once more.
+    """
+    failures, most = state.failures + 1, rollout.analysis.max_failures
+    failed_checks = state.check.failed if state.check else 0
+    if failures >= most:
         return _roll_back(registry, image, state, state.step - 1, judgement.reason, judgement.message, now)
-    again = f"{judgement.message} ({failures} of {rollout.analysis.max_failures} times in a row)"
+    if failed_checks >= CHECKS_IN_ALL * most:
+        why = f"{judgement.message} (the last of {failed_checks} failed checks, and no interval passed)"
+        return _roll_back(registry, image, state, state.step - 1, judgement.reason, why, now)
+    again = f"{judgement.message} ({failures} of {most} times in a row)"
     failed = state.model_copy(update={"failures": failures})
     if failed.phase is RolloutPhase.INCONCLUSIVE:
         failed = _in_phase(failed, RolloutPhase.ANALYSING, now)
-    return _open_window(rollout, failed, now).model_copy(update={"message": again})
+    return _open(rollout, failed, now).model_copy(update={"message": again})
 
 
 def _roll_back(
@@ -239,7 +260,7 @@ def _roll_back(
         spec_hash=hash_attempt(registry, image), step=state.step, reason=reason, message=message, at=stamp
     )
     fields = {"step": to, "failed": failed, "least_bp": 0, "failures": 0, "since": stamp, "message": message}
-    return _close_window(state.model_copy(update=fields | {"phase": RolloutPhase.ROLLING_BACK}))
+    return close_interval(state.model_copy(update=fields | {"phase": RolloutPhase.ROLLING_BACK}))
 
 
 def _promote(registry: UnifiedRegistry, state: RolloutStatus, request: str, now: datetime) -> RolloutStatus:
@@ -253,7 +274,7 @@ def _promote(registry: UnifiedRegistry, state: RolloutStatus, request: str, now:
     if state.phase is RolloutPhase.COMPLETE:
         return state
     if state.step >= last:
-        return _close_window(_in_phase(state.model_copy(update={"failed": None}), RolloutPhase.COMPLETE, now))
+        return close_interval(_in_phase(state.model_copy(update={"failed": None}), RolloutPhase.COMPLETE, now))
     to = last if first_word(request) == PROMOTE_ALL else state.step + 1
     return _go_to(registry, state.model_copy(update={"failed": None, "failures": 0}), to, "promoted by hand", now)
 
@@ -269,31 +290,12 @@ def _go_to(registry: UnifiedRegistry, state: RolloutStatus, step: int, why: str,
             "spec_hash": hash_plan(registry),
         }
     )
-    return _close_window(moved)
+    return close_interval(moved)
 
 
-def _open_window(rollout: Rollout, state: RolloutStatus, now: datetime) -> RolloutStatus:
-    end = now + timedelta(seconds=rollout.interval_s(state.step - 1))
-    fields = {"window_started_at": format_time(now), "next_at": format_time(end), "figures": None}
-    opened = state.model_copy(update=fields)
+def _open(rollout: Rollout, state: RolloutStatus, now: datetime) -> RolloutStatus:
+    opened = open_interval(rollout, state, now)
     return opened.model_copy(update={"message": _describe(opened)})
-
-
-def _close_window(state: RolloutStatus) -> RolloutStatus:
-    return state.model_copy(update={"window_started_at": None, "next_at": None, "figures": None})
-
-
-def window_end(rollout: Rollout, state: RolloutStatus) -> datetime | None:
-    """None: no interval is under way."""
-    if state.window_started_at is None or not 0 < state.step <= len(rollout.steps):
-        return None
-    return read_time(state.window_started_at) + timedelta(seconds=rollout.interval_s(state.step - 1))
-
-
-def next_look(registry: UnifiedRegistry, state: RolloutStatus, now: datetime) -> timedelta | None:
-    """When the interval under way ends; None: nothing is waited for that time alone brings."""
-    end = window_end(registry.rollout, state) if registry.rollout else None
-    return end - now + timedelta(milliseconds=50) if end and end > now else None
 
 
 def describe_publication(seen: FlagSeen) -> str:
@@ -309,6 +311,8 @@ def describe_publication(seen: FlagSeen) -> str:
 
 def _describe(state: RolloutStatus) -> str:
     measured = describe_figures(state.figures) if state.figures else "nothing measured yet"
+    if state.failures:
+        measured += f"; failures in a row: {state.failures}"
     match state.phase:
         case RolloutPhase.OFF:
             return "off for everybody"
@@ -373,12 +377,3 @@ def _is_paused(rollout: Rollout, requests: Requests) -> bool:
 def first_word(request: str) -> str:
     words = request.split()
     return words[0].lower() if words else ""
-
-
-def format_time(at: datetime) -> str:
-    """To the millisecond: intervals may be a second long."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def read_time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

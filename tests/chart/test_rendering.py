@@ -286,8 +286,8 @@ def test_watched_namespaces_reach_the_operator(helm: Helm, values: Values, expec
 
 
 def test_an_old_kubernetes_is_refused(helm: Helm) -> None:
-    with pytest.raises(HelmRefused, match=r"chart requires kubeVersion: >=1\.29"):
-        helm.run("template", RELEASE, str(CHART), "--kube-version", "1.28.9")
+    with pytest.raises(HelmRefused, match=r"chart requires kubeVersion: >=1\.30"):
+        helm.run("template", RELEASE, str(CHART), "--kube-version", "1.29.9")
 
 
 class AskedNames(dict[str, str]):

@@ -15,7 +15,8 @@ from controller.cluster.flag import FlagPublisher
 from controller.cluster.queues import QueueFigures
 from controller.cluster.valkey import Endpoint
 from controller.model.errors import ApiRefused, ApiUnavailable, OperatorError, ValkeyUnavailable
-from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, SERVICE_RESOURCE
+from controller.model.kinds import CONFIG_MAP, DEPLOYMENT, INGRESS, SERVICE, SERVICE_RESOURCE, STATEFUL_SET
+from controller.model.observed import ObjectRef
 from controller.model.rollout_status import LegacyState
 from controller.model.service import ServiceKey
 from controller.model.status import DEGRADED, FLAG_ROLLOUT, READY, Status
@@ -174,6 +175,31 @@ async def test_an_object_that_cannot_be_applied_keeps_no_other_waiting(
     bench.api.faults = {}
     assert _word(await bench.settle(), READY) == ("True", "AllReady")
     await bench.close()
+
+
+async def test_a_refused_object_keeps_nothing_that_is_to_go(bench: Bench) -> None:
+    queues: list[dict[str, Any]] = [{"name": "default"}, {"name": "bulk", "minReplicas": 0, "maxReplicas": 2}]
+    bench.write(queues=queues, api={"ingress": {"host": "api.example.com"}})
+    await bench.settle()
+    bench.api.faults = {(DEPLOYMENT, "demo-worker-heavy"): REFUSED}
+    bench.write(queues=[queues[0], queues[1] | {"name": "heavy"}])
+    assert _word(await bench.settle(), DEGRADED) == ("True", "WebhookFailed")
+    left = {str(ObjectRef(kind, name)) for kind, name in bench.api.kept if kind in (DEPLOYMENT, INGRESS)}
+    assert left == {"Deployment demo-api", "Deployment demo-beat", "Deployment demo-worker-default"}
+    removed = [event["note"] for event in bench.api.events if event["reason"] == "Removed"]
+    assert {"Ingress demo-api", "Deployment demo-worker-bulk"} <= set(removed[0].split(", "))
+
+
+async def test_what_pods_still_use_stays_until_they_are_changed(bench: Bench) -> None:
+    bench.write()
+    await bench.settle()
+    bench.api.faults = {(DEPLOYMENT, "demo-api"): REFUSED}
+    bench.write(valkey=EXTERNAL)
+    await bench.settle()
+    assert (STATEFUL_SET, "demo-valkey") in bench.api.kept
+    bench.api.faults = {}
+    await bench.settle()
+    assert (STATEFUL_SET, "demo-valkey") not in bench.api.kept
 
 
 async def test_a_removal_that_is_refused_is_told(bench: Bench) -> None:

@@ -1,14 +1,16 @@
 """What is applied and removed, case by case."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.manifests.target import Target
 from controller.model.base import JsonObject
-from controller.model.kinds import DEPLOYMENT
+from controller.model.kinds import DEPLOYMENT, INGRESS
 from controller.model.observed import ObjectRef, Observed
-from controller.plan.children import Cause, ChildrenPlan, plan_children
+from controller.plan.children import Cause, ChildrenPlan, choose_removals, plan_children
 from tests.controller.builders import UID, all_seen, as_seen, build_all, build_target
 
 TARGET = build_target()
@@ -75,6 +77,42 @@ def test_another_number_of_replicas_alone_is_a_scale() -> None:
     more = build_target(api={"replicas": 3, "env": [{"name": "A", "value": "b"}]})
     (change,) = plan_children(UID, build_all(more), all_seen(TARGET)).changes
     assert (change.ref, change.cause) == (API, Cause.UPDATED)
+
+
+EXTERNAL: dict[str, Any] = {"mode": "external", "external": {"host": "cache"}}
+AUTH: dict[str, Any] = {"auth": {"tokenSecretRef": {"name": "own", "key": "token"}}}
+VALKEY = {"Service demo-valkey", "StatefulSet demo-valkey", "NetworkPolicy demo-valkey"}
+BULK = {"Deployment demo-worker-bulk", "PodDisruptionBudget demo-worker-bulk"}
+EVERYTHING = {"Ingress demo-api", "Secret demo-auth", *VALKEY, *BULK}
+WORKER = ObjectRef(DEPLOYMENT, "demo-worker-heavy")
+
+
+@pytest.mark.parametrize(
+    ("undone", "stays"),
+    [
+        (set(), set()),
+        ({ObjectRef(INGRESS, "demo-api")}, set()),
+        ({WORKER}, set()),
+        ({API}, {"Secret demo-auth", *VALKEY}),
+    ],
+    ids=[
+        "all was applied",
+        "an object without pods",
+        "a Deployment that is new",
+        "a Deployment with pods as they were",
+    ],
+)
+def test_only_what_outdated_pods_use_stays_while_something_is_not_applied(
+    undone: set[ObjectRef], stays: set[str]
+) -> None:
+    def build(queue: str, **fields: Any) -> Target:
+        return build_target(queues=[{"name": "default"}, {"name": queue, "maxReplicas": 2}], **fields)
+
+    before = all_seen(build("bulk", api={"ingress": {"host": "api.example.com"}}))
+    after = replace(build("heavy", valkey=EXTERNAL, api=AUTH), secret=None)
+    plan = plan_children(UID, build_all(after), before)
+    assert {str(seen.ref) for seen in plan.deletions} == EVERYTHING
+    assert {str(seen.ref) for seen in choose_removals(plan, undone)} == EVERYTHING - stays
 
 
 def test_workers_of_a_queue_that_still_has_work_are_kept() -> None:

@@ -12,6 +12,7 @@ from controller.manifests.all import build_workloads
 from controller.model.observed import Observed
 from controller.model.rollout import UnifiedRegistry
 from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutPhase, RolloutStatus
+from controller.plan.interval import format_time
 from controller.plan.jobs import plan_jobs, read_job
 from controller.plan.legacy import (
     Asked,
@@ -22,7 +23,7 @@ from controller.plan.legacy import (
     next_legacy_look,
     read_asked,
 )
-from controller.plan.rollout import FlagSeen, Requests, enter_rollout, format_time
+from controller.plan.rollout import FlagSeen, Requests, enter_rollout
 from tests.controller.builders import as_seen, build_spec, build_target
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)

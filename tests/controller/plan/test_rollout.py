@@ -10,15 +10,22 @@ from hypothesis import strategies as st
 
 from contract.flag import FlagDocument
 from controller.model.rollout import UnifiedRegistry
-from controller.model.rollout_status import LegacyState, LegacyStatus, RolloutFigures, RolloutPhase, RolloutStatus
+from controller.model.rollout_status import (
+    LegacyState,
+    LegacyStatus,
+    RolloutCheck,
+    RolloutFigures,
+    RolloutPhase,
+    RolloutStatus,
+)
 from controller.plan.audience import choose_audience, is_everybody, plan_audience, plan_share, share_bp
 from controller.plan.generated import plan_flag
+from controller.plan.interval import next_look
 from controller.plan.rollout import (
     WATCHED,
     FlagSeen,
     Requests,
     enter_rollout,
-    next_look,
     next_rollout_step,
 )
 from controller.plan.rollout_events import find_rollout_events
@@ -118,13 +125,14 @@ def test_phases(state: RolloutStatus, flag: FlagSeen, phase: RolloutPhase, step:
     assert after.message
 
 
-def test_before_the_end_of_the_interval_nothing_is_decided() -> None:
-    state = build_state(P.ANALYSING, 2, failures=1, window_started_at="2026-11-22T11:59:30.000Z")
+def test_before_the_end_of_the_interval_and_of_the_check_nothing_is_decided() -> None:
+    check = RolloutCheck(started_at="2026-11-22T11:59:58.000Z")
+    state = build_state(P.ANALYSING, 2, failures=1, window_started_at="2026-11-22T11:59:30.000Z", check=check)
     after = step_on(state, seen(BAD))
     assert (after.phase, after.step, after.failures) == (P.ANALYSING, 2, 1)
     assert after.figures is not None
     assert after.figures.on.errors == 100
-    assert next_look(REGISTRY, after, NOW) == timedelta(seconds=30, milliseconds=50)
+    assert next_look(REGISTRY, after, NOW) == timedelta(seconds=8, milliseconds=50)
 
 
 def test_a_step_has_an_interval_of_its_own() -> None:

@@ -73,12 +73,15 @@ def test_figures_that_worsen_take_the_flag_back_and_the_spec_is_not_tried_again(
         for user in USERS:
             client.delete(keys.unified_user(user))
             client.set(keys.unified_user(user), "spoiled")
-        served.switch(enabled=True, rollout=build_rollout({"users": ["nobody"]}, {"percent": 60}, {"percent": 100}))
+        steps = ({"users": ["nobody"]}, {"percent": 60}, {"percent": 100})
+        served.switch(enabled=True, rollout=build_rollout(*steps, interval="100s"))
         served.await_phase("Analysing", 1)
         served.annotate("pinnokio.io/promote=second")
         back = served.await_phase("RolledBack", 1)
         assert (back["failed"]["reason"], back["failed"]["step"]) == ("Fallbacks", 2)
         assert "allowed" in back["failed"]["message"]
+        # Long before the end of the interval.
+        assert "the check since" in back["failed"]["message"]
         assert served.document().percent_bp is None
         assert served.condition("FlagRollout")["reason"] == "RolledBack"
         assert "Warning" in served.kubectl("get", "events", "--field-selector=reason=RollingBack")
