@@ -123,6 +123,9 @@ def _build_ubl(invoice: Invoice) -> str:
 
 def _ubl_party(role: str, party: Party) -> str:
     return f"""<cac:Accounting{role}Party><cac:Party>
-<cac:PartyTaxScheme><cbc:CompanyID>{party.vat}</cbc:CompanyID></cac:PartyTaxScheme>
+<cac:PartyTaxScheme><cbc:CompanyID>12/345/67890</cbc:CompanyID>
+<cac:TaxScheme><cbc:ID>FC</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme>
+<cac:PartyTaxScheme><cbc:CompanyID>{party.vat}</cbc:CompanyID>
+<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme>
 <cac:PartyLegalEntity><cbc:RegistrationName>{escape(party.name)}</cbc:RegistrationName></cac:PartyLegalEntity>
 </cac:Party></cac:Accounting{role}Party>"""

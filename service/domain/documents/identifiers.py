@@ -38,6 +38,7 @@ _VAT_BODY = {
     "PL": r"\d{10}", "PT": r"\d{9}", "RO": r"\d{2,10}", "SE": r"\d{12}", "SI": r"\d{8}", "SK": r"\d{10}",
     "XI": r"\d{9}", "CHE": r"\d{9}",
 }  # fmt: skip
+_CHECKED_COUNTRIES = {country[:2] for country in _VAT_BODY} | {"GR"}
 _VAT = re.compile(
     r"(?<![A-Za-z0-9])(?P<country>CHE|"
     + "|".join(c for c in _VAT_BODY if c != "CHE")
@@ -82,6 +83,13 @@ def is_valid_vat(value: str) -> bool:
         return bool(eu_vat.is_valid(value))
     except ValidationError:
         return False
+
+
+def check_vat(value: str) -> bool | None:
+    """`is_valid_vat`; None for an id of a country whose ids are not checked, such as NO123456785MVA."""
+    country = value[:2]
+    is_foreign = country.isascii() and country.isalpha() and country not in _CHECKED_COUNTRIES
+    return None if is_foreign else is_valid_vat(value)
 
 
 def find_ibans(line: str, is_labelled: bool = False) -> Iterator[Identifier]:

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from service.domain.documents.identifiers import compact, is_valid_iban, is_valid_vat
+from service.domain.documents.identifiers import check_vat, compact, is_valid_iban
 from service.domain.documents.model import DocumentError, Field, Fields
 
 _CII_ROOTS = ("CrossIndustryInvoice", "CrossIndustryDocument")
@@ -51,7 +51,7 @@ _UBL = {
     "seller": "AccountingSupplierParty/Party/PartyLegalEntity/RegistrationName",
     "buyer": "AccountingCustomerParty/Party/PartyLegalEntity/RegistrationName",
     "iban": "PaymentMeans/PayeeFinancialAccount/ID",
-    "vat": "AccountingSupplierParty/Party/PartyTaxScheme/CompanyID",
+    "vat": "AccountingSupplierParty/Party/PartyTaxScheme",
     "due_date": "DueDate",
 }
 
@@ -70,6 +70,8 @@ def read_invoice_xml(data: bytes) -> Fields | None:
     currency = _first_text(root, paths["currency"])
     values = {name: _first_text(root, path) for name, path in paths.items()}
     values["tax"] = _tax_in(root, paths["tax"], currency)
+    if paths is _UBL:
+        values["vat"] = _vat_in(root, paths["vat"])
     due_date = _read_date(values.pop("due_date"))
     return Fields({name: _build_field(name, value) for name, value in values.items()}, due_date)
 
@@ -134,6 +136,16 @@ def _tax_in(root: Element, path: str, currency: str | None) -> str | None:
     return ((in_currency or totals)[0].text or "").strip() if totals else None
 
 
+def _vat_in(root: Element, path: str) -> str | None:
+    """The id under the scheme VAT: a tax number stands in the same place under another. Without schemes, the first."""
+    by_scheme: dict[str | None, str] = {}
+    for element in _find(root, path):
+        company_id, scheme = _first_text(element, "CompanyID"), _first_text(element, "TaxScheme/ID")
+        if company_id is not None:
+            by_scheme.setdefault(scheme.upper() if scheme is not None else None, company_id)
+    return by_scheme.get("VAT", by_scheme.get(None))
+
+
 def _build_field(name: str, written: str | None) -> Field:
     value, valid = written, None
     if name in ("total", "untaxed", "tax"):
@@ -142,7 +154,7 @@ def _build_field(name: str, written: str | None) -> Field:
         value = _read_date(written)
     elif name in ("iban", "vat") and written is not None:
         value = compact(written)
-        valid = is_valid_iban(value) if name == "iban" else is_valid_vat(value)
+        valid = is_valid_iban(value) if name == "iban" else check_vat(value)
     return Field(value, "factur-x", _EXACT, valid)
 
 

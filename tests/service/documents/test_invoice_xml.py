@@ -74,6 +74,24 @@ def test_amount_that_is_no_plain_decimal_is_none(amount: str) -> None:
     assert result["extracted_data"]["invoice_amount"] is None
 
 
+@pytest.mark.parametrize("flavour", ["cii", "ubl"])
+def test_vat_id_of_a_country_that_is_not_checked_is_no_error(flavour: Flavour) -> None:
+    invoice = make_invoice("de", 3)
+    xml = build_xml(invoice, flavour=flavour).decode().replace(invoice.seller.vat, "NO 974 760 673 MVA")
+    result = analyse({"content": xml}, "job")
+    assert result["fields"]["vat"] == {"value": "NO974760673MVA", "source": "factur-x", "confidence": 0.99}
+    assert "vat_invalid" not in [finding["code"] for finding in result["findings"]]
+
+
+@pytest.mark.parametrize(("scheme", "is_read"), [("", True), ("<TaxScheme><ID>FC</ID></TaxScheme>", False)])
+def test_vat_id_without_the_scheme_vat(scheme: str, is_read: bool) -> None:
+    vat = make_invoice("de", 3).seller.vat
+    party = f"<Party><PartyTaxScheme><CompanyID>{vat}</CompanyID>{scheme}</PartyTaxScheme></Party>"
+    fields = read_invoice_xml(f"<Invoice><AccountingSupplierParty>{party}</AccountingSupplierParty></Invoice>".encode())
+    assert fields is not None
+    assert fields.value("vat") == (vat if is_read else None)
+
+
 def test_entity_bomb_in_a_pdf_is_refused() -> None:
     with pytest.raises(DocumentError, match="entities"):
         analyse(as_base64(pdf_with_attachment("factur-x.xml", ENTITY_BOMB)), "job")
