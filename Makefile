@@ -54,9 +54,10 @@ check: install ## Lint, types, direction of dependencies (quick)
 format: install ## Put the code into its format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: install ## Measure the service (PARTS="rpc sockets llm metrics tasks scaling"), and document analysis where FOLDER=… has a truth.json
+bench: install ## Measure the service (PARTS="rpc sockets llm metrics tasks scaling"), and document analysis, with XML and on text alone, where FOLDER=… has a truth.json
 	@$(BIN)/python -m benchmarks.service $(PARTS)
-	@$(if $(FOLDER),$(BIN)/python -m benchmarks.documents $(FOLDER))
+	@$(if $(FOLDER),$(BIN)/python -m benchmarks.documents $(FOLDER) --min-percent 100)
+	@$(if $(FOLDER),$(BIN)/python -m benchmarks.documents $(FOLDER) --text-only --min-percent 85)
 
 crds: install ## Write the CRD anew from controller/model, and the chart's copy of it
 	@$(BIN)/python -m controller.model.crd > crds/pinnokioservices.pinnokio.io.yaml
