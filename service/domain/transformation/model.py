@@ -29,7 +29,7 @@ class TransformationError(RefusedInput):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one transformation may cost. A request's body is 10 MB at most by default."""
+    """What one transformation may cost. `within_body`: where a request's body may be larger or smaller than 10 MB."""
 
     content_bytes: int = 10 * 1024 * 1024
     # JSON names each column in each row: it is half as large again as the same CSV.
@@ -42,6 +42,11 @@ class Limits:
     cells: int = 1_000_000
     # More bad rows than this: a wrong option, not bad rows.
     rejected_rows: int = 1_000
+
+    @classmethod
+    def within_body(cls, body_bytes: int) -> Limits:
+        """Content up to a request's body, and a result of twice that."""
+        return cls(content_bytes=body_bytes, result_bytes=2 * body_bytes)
 
 
 DEFAULT_LIMITS = Limits()

@@ -5,7 +5,7 @@ from typing import Any
 from contract.queues import DATA_TRANSFORMATION
 from service.domain.ids import Id
 from service.domain.progress import leaving_out
-from service.domain.transformation import check_request, transformation_steps
+from service.domain.transformation import Limits, check_request, transformation_steps
 from service.tasks.declaring import Arguments, Result, Start, TaskContext, task_type
 from service.tasks.stepping import run_steps
 
@@ -23,4 +23,5 @@ def start(user_id: Id, source: Any, target: Any) -> Start:
     notices=leaving_out("content", "content_base64"),
 )
 async def transform(context: TaskContext, arguments: Arguments) -> Result:
-    return await run_steps(context, transformation_steps(arguments["source"], arguments["target"]))
+    limits = Limits.within_body(context.services.settings.rpc_max_body_bytes)
+    return await run_steps(context, transformation_steps(arguments["source"], arguments["target"], limits))

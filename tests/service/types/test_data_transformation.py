@@ -3,12 +3,17 @@
 import base64
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import openpyxl
 import pytest
 
 from contract.keys import EVENTS_MAX_BYTES
+from service.settings import Settings
+from service.tasks.declaring import TaskFailure
+from service.tasks.types.data_transformation import transform
 from tests.service.application import Api
 from tests.service.running_worker import User, Worker
 from tests.service.types.asking import check_flag_off, check_refused, run_task
@@ -65,6 +70,17 @@ async def test_a_result_of_megabytes_is_kept_whole_and_its_event_is_small(user: 
     assert last["payload"]["data"]["rows_written"] == 20_000
     outcome = await user.rpc.get_task_result(answer["task_id"])
     assert len(outcome["result"]["content"]) > 2_000_000
+
+
+async def test_content_may_be_as_large_as_a_body() -> None:
+    settings = Settings.from_env({"RPC_MAX_BODY_BYTES": str(2 * 1024 * 1024)})
+    context: Any = SimpleNamespace(services=SimpleNamespace(settings=settings), step_done=AsyncMock())
+    source = {"content": "a\n" + ("x" * 99 + "\n") * 20_000, "format": "csv"}
+    result = await transform(context, {"source": source, "target": {"format": "csv"}})
+    assert result["rows_written"] == 20_000
+    source["content"] += ("y" * 99 + "\n") * 2_000
+    with pytest.raises(TaskFailure, match="larger than 2 MB"):
+        await transform(context, {"source": source, "target": {"format": "csv"}})
 
 
 async def test_content_that_is_broken_fails_with_a_sentence(user: User, worker: Worker) -> None:
