@@ -15,7 +15,7 @@ from service.domain.errors import InvalidArguments
 from service.domain.vector_computation import read_documents
 from service.domain.vectors import Documents
 from service.gateways.vector_store import VectorStore
-from service.store.tasks import Fence
+from service.store.tasks import parse_begun
 from service.tasks.declaring import TASKS, TaskFailure
 from service.tasks.types import vector_embeddings
 from service.worker.chores.recovery import recover
@@ -57,9 +57,10 @@ async def take_up(user: User, task_id: str) -> Run:
     await user.valkey.hset(keys.task(task_id), "lease_until", 1)
     pipeline = user.valkey.pipeline(transaction=False)
     user.tasks.add_begin(pipeline, task_id, entry.run, 900, {}, holder=str(time.monotonic_ns()))
-    ((word, attempt),) = await pipeline.execute()
-    assert word == b"begun"
-    return Run(TASKS["vector_embeddings"], entry, Fence(task_id, entry.run, attempt), user.services, None)
+    (answer,) = await pipeline.execute()
+    begun = parse_begun(answer, task_id, entry.run)
+    assert begun.outcome == "begun"
+    return Run(TASKS["vector_embeddings"], entry, begun.fence, user.services, None)
 
 
 async def compute(user: User, documents: list[Any], collection: str) -> dict[str, Any]:
