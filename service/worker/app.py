@@ -159,7 +159,8 @@ def _register_task(app: Celery, kind: TaskKind, settings: Settings) -> None:
             fail_killed_in_background(settings, kwargs["task_id"], kwargs["run"], float(exc.args[0]))
 
     limits = _limits(kind.max_duration_s, settings)
-    declare: Any = app.task(name=kind.celery_name, bind=True, on_failure=on_failure, **limits)
+    # A task of this application alone: Celery gives those of one to every other of the process otherwise.
+    declare: Any = app.task(name=kind.celery_name, bind=True, shared=False, on_failure=on_failure, **limits)
     declare(run_task)
 
 
@@ -173,7 +174,7 @@ def _register_chore(app: Celery, chore: MaintenanceKind, settings: Settings) -> 
                 # The next one comes by itself.
                 log.warning("chore_failed", error=repr(fault))
 
-    declare: Any = app.task(name=chore.celery_name, bind=True, **_limits(chore.max_duration_s, settings))
+    declare: Any = app.task(name=chore.celery_name, bind=True, shared=False, **_limits(chore.max_duration_s, settings))
     declare(run_chore)
 
 
