@@ -266,15 +266,14 @@ class Reconciler:
         status = plan_status(service, target, found, published=published, now=now)
         wait = next_status_write(service.status, status, self.written.get(service.key), now)
         if wait == timedelta():
+            # Before the status, which is what they are the difference to: an operator that dies between the two tells
+            # an Event twice, the other way round never.
+            await self._announce(service, status)
             answer = await self.applier.write_status(service, status)
             self.written[service.key] = now
             if service.key in self.services:
                 # Else it was deleted meanwhile.
                 self.note(answer)
-            await self._announce(service, status)
-            if status.rollout is not None:
-                before = service.status.rollout if service.status else None
-                await self.rollouts.announce(service, before, status.rollout)
         retry = REFUSED_RETRY if found.refusals or found.taken else None
         looks = [
             wait or None,
@@ -318,7 +317,8 @@ class Reconciler:
             await self.events.write(service, "Normal", "Removed", "Reconcile", ", ".join(gone))
 
     async def _announce(self, service: PinnokioService, status: Status) -> None:
-        """An Event when Ready or Degraded begins, Degraded has another reason, or a queue beyond the spec is served."""
+        """An Event when Ready or Degraded begins, Degraded has another reason, a queue beyond the spec is served, or
+        the rollout moves."""
         before = service.status
         kinds: tuple[tuple[Literal["Normal", "Warning"], str], ...] = (("Normal", READY), ("Warning", DEGRADED))
         for severity, kind in kinds:
@@ -332,6 +332,8 @@ class Reconciler:
                 await self.events.write(service, "Warning", "QueueOrphaned", "Scale", note)
             else:
                 await self.events.write(service, "Normal", "QueueRetiring", "Scale", note)
+        if status.rollout is not None:
+            await self.rollouts.announce(service, before.rollout if before else None, status.rollout)
 
     def _observed(self, key: ServiceKey) -> Observed:
         settled = self.applier.settled.get(key, {})

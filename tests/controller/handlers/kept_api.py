@@ -62,6 +62,7 @@ class KeptApi(KubernetesApi):
 
     async def apply_status(self, document: JsonObject) -> JsonObject:
         self.meanwhile()
+        self._fail(SERVICE_RESOURCE, document["metadata"]["name"])
         known = self.kept.get((SERVICE_RESOURCE, document["metadata"]["name"]))
         if known is None:
             raise ApiNotFound("patch: it is gone")

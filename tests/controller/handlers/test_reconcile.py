@@ -99,6 +99,17 @@ async def test_a_service_that_is_deleted_while_its_status_is_written_stays_forgo
     assert not bench.reconciler.services
 
 
+async def test_an_operator_that_dies_before_its_status_stands_has_told_its_events(bench: Bench) -> None:
+    bench.write(unifiedRegistry={"enabled": True})
+    await bench.settle()
+    bench.api.kept[SERVICE_RESOURCE, KEY.name]["status"]["rollout"]["legacy"]["state"] = LegacyState.STOPPED.value
+    bench.write(unifiedRegistry={"enabled": False})
+    bench.api.faults[SERVICE_RESOURCE, KEY.name] = ApiUnavailable("as if it died here")
+    with pytest.raises(ApiUnavailable):
+        await bench.reconciler.reconcile(KEY)
+    assert "LegacyRestoring" in [event["reason"] for event in bench.api.events]
+
+
 async def test_a_successor_of_the_same_name_is_looked_at_instead(bench: Bench) -> None:
     bench.write()
     await bench.settle()
