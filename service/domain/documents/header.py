@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from service.domain.documents.amounts import CURRENCY_CODES, CURRENCY_SIGNS, find_amounts
 from service.domain.documents.dates import DateFound, find_dates, parse_date
@@ -45,6 +46,11 @@ _NUMBER_LABEL_ALONE = re.compile(
     rf"|of )?{_TITLE})(?!\w)",
     re.IGNORECASE,
 )
+_ANY_NUMBER_LABEL = re.compile(
+    r"(?:nummer|number|num[ée]ro|numero|\b(?:nr|no|n[°º]|id|code|ref\w*))\.?\s*:?\s*$|^(?:num[ée]ro|numero|n[°º])\s",
+    re.IGNORECASE,
+)
+_MOST_STACKED = 8
 _BARE_NUMBER = re.compile(
     rf"^(?:nr|nummer|no|number|n[°º]|num[ée]ro|numero|ref(?:erence)?)\b\.?\s*[:#]\s*{_VALUE}", re.IGNORECASE
 )
@@ -56,6 +62,7 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 
+_PAGE = re.compile(r"(?:page|seite|blatt|pagina|pag\.?|p\.?)\s\d", re.IGNORECASE)
 _NUMBER_OF_ELSE = re.compile(
     r"kunde|auftrag|bestell|liefer|vertrag|steuer|konto|customer|order|contract|account|client|commande"
     r"|contrat|compte|cliente|ordine"
@@ -236,6 +243,8 @@ def _number_in(text: str, pattern: re.Pattern[str]) -> str | None:
 
 
 def _is_number(value: str) -> bool:
+    if _PAGE.match(value):
+        return False
     return bool(re.search(r"\d", value)) and parse_date(value) is None and len(value) <= 40
 
 
@@ -247,7 +256,31 @@ def _number_below(lines: list[Line], line: Line) -> str | None:
     words = [
         word for word in lines[line.index + 1].text.split() if _is_number(word) and re.fullmatch(r"[\w./#-]+", word)
     ]
-    return words[0] if words else None
+    return words[0] if words else _number_in_stack(lines, line)
+
+
+def _number_in_stack(lines: list[Line], line: Line) -> str | None:
+    """Labels one a line over as many values: the number as far down among the values that are numbers as its label is
+    among the labels of numbers."""
+    if not _is_label_alone(line.text):
+        return None
+    first = last = line.index
+    while first > max(0, line.index - _MOST_STACKED) and _is_label_alone(lines[first - 1].text):
+        first -= 1
+    while last + 1 < min(len(lines), line.index + _MOST_STACKED) and _is_label_alone(lines[last + 1].text):
+        last += 1
+    before = sum(bool(_ANY_NUMBER_LABEL.search(other.text)) for other in lines[first : line.index])
+    below = (other.text.strip() for other in lines[last + 1 : last + 1 + _MOST_STACKED])
+    values = [text for text in takewhile(_is_value_alone, below) if _is_number(text)]
+    return values[before] if before < len(values) else None
+
+
+def _is_label_alone(text: str) -> bool:
+    return len(text.strip()) <= 40 and not re.search(r"\d", text)
+
+
+def _is_value_alone(text: str) -> bool:
+    return bool(re.fullmatch(r"[\w./#-]*\d[\w./#-]*", text)) or parse_date(text) is not None
 
 
 def _date_after(lines: list[Line], label: re.Pattern[str], month_first: bool) -> str | None:

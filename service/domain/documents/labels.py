@@ -61,6 +61,8 @@ _WORDS: tuple[tuple[Kind, float, str], ...] = (
             r"|invoice (?:total|amount)|total (?:incl\w*"
             r"|with)|total amount|totale\s(?:fattura|documento|complessivo|generale|ivato)"
             r"|importo totale|total de la facture"
+            r"|gutschrifts?(?:betrag|summe)|erstattungs?betrag|(?:total|montant) (?:de l['’])?avoir|total credit"
+            r"|credit (?:total|amount)|totale (?:della )?nota di credito"
         ),
     ),
     (

@@ -54,7 +54,7 @@ _NAME_LABEL = re.compile(
     re.IGNORECASE,
 )
 _SALUTATION = re.compile(
-    r"^(?:herrn?|frau|firma|fa\.|familie|an|mr\.?|mrs\.?|ms\.?|m\.|mme|monsieur|madame|soci[ée]t[ée]"
+    r"^(?:herrn?|frau|firma|fa\.|familie|eheleute|ehepaar|an|mr\.?|mrs\.?|ms\.?|m\.|mme|monsieur|madame|soci[ée]t[ée]"
     r"|sig\.?(?:ra)?|spett\.?le|spettabile)$",
     re.IGNORECASE,
 )
@@ -68,6 +68,8 @@ _TITLE = re.compile(
     r"|\b(?:seite|page|pagina|kopie|copy)\b",
     re.IGNORECASE,
 )
+# A letterhead's lines above its street, at most.
+_HEAD_LINES = 4
 _PARTED = re.compile(r"\s*[●•·∙|▪*■◦]\s*|\s+[-–—]\s+|,\s+|\s{3,}")
 
 
@@ -153,13 +155,17 @@ def _find_sender(lines: list[Line]) -> Party | None:
                 return Party(parts[0], 0.8, line.index)
         # The line begins with the street: the name stands above it.
         else:
-            above = [
-                text for other in lines[max(0, line.index - 2) : line.index] if _is_name(text := other.text.strip())
-            ]
-            names = [text for text in above if not _OWNER.match(text)]
+            names = _names_above(lines, line.index)
             if names:
-                return Party(names[-1], 0.7, line.index)
+                return Party(names[0] if line.index <= _HEAD_LINES else names[-1], 0.7, line.index)
     return None
+
+
+def _names_above(lines: list[Line], index: int) -> list[str]:
+    """Names in the two lines above; all of them at the document's head, where trade and numbers follow the name."""
+    above = lines[:index] if index <= _HEAD_LINES else lines[index - 2 : index]
+    texts = [line.text.strip() for line in above]
+    return [text for text in texts if _is_name(text) and not _OWNER.match(text) and not _TITLE.search(text)]
 
 
 def _is_sender(parts: list[str]) -> bool:
@@ -243,9 +249,13 @@ def _with_legal_form(lines: list[Line], buyer: Party | None) -> Party | None:
     for line in lines[:200]:
         text = line.text.strip()
         form = _LEGAL_FORM.search(text)
-        if form is None or line.role is not None or not _is_name(text) or len(text.split()) > 8 or _TITLE.search(text):
+        if form is None or line.role is not None or _TITLE.search(text):
             continue
-        party = Party(_before_address(text), 0.45, line.index)
+        # "Muster Ltd. Registered in England no. 1": the name ends with its form.
+        name = _before_address(text) if _is_name(text) else text[: form.end()]
+        if not _is_name(name) or len(name.split()) > 8:
+            continue
+        party = Party(name, 0.45, line.index)
         if buyer is None or not _is_same(party, buyer):
             return party
     return None

@@ -58,9 +58,8 @@ def find_totals(lines: list[Line], currency: str | None = None) -> dict[Kind, Fo
         if value is not None:
             found[kind] = Found(format_amount(value), choice.confidence[kind])  # type: ignore[index]
     if "total" not in found and any(INVOICE_WORD.search(line.text) for line in lines):
-        largest = max(
-            (a.value for line in lines for a in find_amounts(line.text) if a.currency and a.has_cents), default=None
-        )
+        sums = (a.value for line in lines for a in find_amounts(line.text) if a.currency and a.has_cents)
+        largest = max(sums, key=abs, default=None)
         if largest is not None:
             found["total"] = Found(format_amount(largest), 0.3)
     return found
@@ -175,26 +174,32 @@ def _is_label_alone(text: str) -> bool:
 
 
 def _from_tax_table(lines: list[Line]) -> Iterator[Candidate]:
-    """Rows of a rate, a base and their product, in any language and order; the sums of all rows are candidates."""
-    rows: set[tuple[Decimal, Decimal, Decimal]] = set()
-    for line in lines:
-        row = _tax_row(line.text)
-        if row is not None:
-            rows.add(row)
-    if rows:
-        yield Candidate("untaxed", sum((base for _, base, _ in rows), Decimal()), 0.6)
-        yield Candidate("tax", sum((tax for _, _, tax in rows), Decimal()), 0.6)
+    """Rows of a rate, a base and their product, in any language and order; the sums of all rows are candidates, and of
+    those alone whose rate is written as one: "10 x 10.70   107.00" looks like a rate of ten."""
+    rows = {row for line in lines if (row := _tax_row(line.text)) is not None}
+    for chosen in (rows, {row for row in rows if row.is_percent}):
+        if chosen:
+            yield Candidate("untaxed", sum((row.base for row in chosen), Decimal()), 0.6)
+            yield Candidate("tax", sum((row.tax for row in chosen), Decimal()), 0.6)
 
 
-def _tax_row(text: str) -> tuple[Decimal, Decimal, Decimal] | None:
+@dataclass(frozen=True)
+class _TaxRow:
+    rate: Decimal
+    base: Decimal
+    tax: Decimal
+    is_percent: bool
+
+
+def _tax_row(text: str) -> _TaxRow | None:
     amounts = [amount.value for amount in islice(find_amounts(text), 8)]
-    rates = re.findall(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?)(?:\s?%|\s)", text)
-    for written in rates[:6]:
+    rates = re.findall(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?)(?:\s?(%)|\s)", text)[:6]
+    for written, sign in sorted(rates, key=lambda found: not found[1]):
         rate = Decimal(written.replace(",", "."))
         for base, tax in product(amounts, amounts):
             # A row whose tax is nothing proves nothing.
             if 0 < rate <= 30 and tax and abs(base * rate / 100 - tax) <= _CENT:
-                return rate, base, tax
+                return _TaxRow(rate, base, tax, bool(sign))
     return None
 
 

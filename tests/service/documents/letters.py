@@ -761,4 +761,291 @@ Tax 8.25% $24.75
 TOTAL $324.75
 """,
     ),
+    "credit-note-amount-de": (
+        {
+            "invoice_number": "GS-2023-0044",
+            "issue_date": "2023-11-17",
+            "currency": "EUR",
+            "total": "-238.00",
+            "untaxed": "-200.00",
+            "tax": "-38.00",
+            "seller": "Nordlicht Büromöbel GmbH & Co. KG",
+            "buyer": "Stadtwerke Elmsrode",
+            "iban": "DE02120300000000202051",
+            "vat": "DE129273398",
+        },
+        """Nordlicht Büromöbel GmbH & Co. KG · Hafenweg 3 · 24103 Kiel
+
+Stadtwerke Elmsrode
+Einkauf
+Postfach 12 34
+25335 Elmsrode
+
+GUTSCHRIFT
+
+Gutschriftsnummer    Datum         Kundennummer   Zu Rechnung
+GS-2023-0044         17.11.2023    10482          R-2023-1201 vom 02.11.2023
+
+Rückgabe 2 x Drehstuhl "Komfort"       je 100,00       -200,00 EUR
+
+Nettobetrag                                          -200,00 EUR
+zzgl. 19% MwSt.                                       -38,00 EUR
+Gutschriftsbetrag                                    -238,00 EUR
+
+USt-IdNr.: DE129273398    Amtsgericht Kiel HRA 4711
+DKB   IBAN: DE02120300000000202051   BIC: BYLADEM1001
+""",
+    ),
+    "seller-in-foot-en": (
+        {
+            "invoice_number": "SI/2024/00871",
+            "issue_date": "2024-03-21",
+            "currency": "GBP",
+            "total": "1458.00",
+            "untaxed": "1215.00",
+            "tax": "243.00",
+            "seller": "Harbour & Finch Ltd.",
+            "buyer": "Millbrook Community Trust",
+            "iban": "GB29NWBK60161331926819",
+            "vat": "GB123456782",
+        },
+        """TAX INVOICE
+
+To: Millbrook Community Trust
+    The Old School, Church Lane
+    Millbrook ML4 5QT
+
+Invoice number   SI/2024/00871
+Tax point        21 March 2024
+Your reference   PO 5582
+Terms            30 days
+
+Item                                  Hours      Rate       Net £
+Consultancy, February 2024             13.5     £90.00    1,215.00
+
+                                       Net     £1,215.00
+                                   VAT 20%       £243.00
+                                     Gross     £1,458.00
+
+Please pay to: Harbour & Finch Ltd, IBAN GB29 NWBK 6016 1331 9268 19
+Harbour & Finch Ltd. Registered in England no. 0123 4567. VAT reg. no. GB 123 4567 82.
+1 Quay Street, Poole BH15 1AA
+""",
+    ),
+    "tax-within-de": (
+        {
+            "invoice_number": "RE20240077",
+            "issue_date": "2024-01-31",
+            "currency": "EUR",
+            "total": "107.00",
+            "untaxed": "100.00",
+            "tax": "7.00",
+            "buyer": "Gymnasium am Wall",
+            "iban": "DE75512108001245126199",
+            "vat": "DE811907980",
+        },
+        """Buchhandlung Seitenweise e.K.                     Rechnungs-Nr.   RE20240077
+Marktplatz 2                                      Rechnungsdatum  31.01.2024
+38300 Wolfenbüttel                                Kunden-Nr.      5512
+                                                  Bearbeiter      H. Voss
+Rechnung an:                                      Lieferung an:
+Gymnasium am Wall                                 Gymnasium am Wall, Raum 12
+Wallstraße 9                                      Wallstraße 9
+38100 Braunschweig                                38100 Braunschweig
+
+10 Lektüren à 10,70 EUR inkl. 7 % MwSt.                                  107,00 EUR
+
+Gesamtbetrag                                                             107,00 EUR
+darin enthalten 7 % MwSt. aus 100,00 EUR netto                             7,00 EUR
+
+Seitenweise e.K. | USt-ID DE811907980 | IBAN DE75 5121 0800 1245 1261 99
+""",
+    ),
+    "trade-below-name-fr": (
+        {
+            "invoice_number": "2024-03-012",
+            "issue_date": "2024-03-15",
+            "currency": "EUR",
+            "total": "850.00",
+            "untaxed": "850.00",
+            "tax": "0.00",
+            "seller": "Claire Dumontel",
+            "buyer": "Agence Bleu Canard",
+            "iban": "FR1420041010050500013M02606",
+            "vat": None,
+        },
+        """Claire Dumontel
+Traductrice indépendante (EI)
+SIRET : 812 345 678 00014
+7 impasse des Lilas, 44000 Nantes
+
+Facturé à : Agence Bleu Canard
+18 quai de la Fosse
+44000 Nantes
+
+FACTURE 2024-03-012
+Le 15 mars 2024
+
+Traduction anglais > français, 10 000 mots      0,085 €/mot       850,00 €
+
+TOTAL À PAYER : 850,00 €
+TVA non applicable, art. 293 B du CGI
+
+IBAN : FR14 2004 1010 0505 0001 3M02 606
+Pénalités de retard : 3 fois le taux légal. Indemnité forfaitaire : 40 €
+""",
+    ),
+    "page-beside-title-fr": (
+        {
+            "invoice_number": "FA00012345",
+            "issue_date": "2023-12-31",
+            "currency": "EUR",
+            "total": "15240.00",
+            "untaxed": "12700.00",
+            "tax": "2540.00",
+            "seller": "SAS GRANVILLE INGÉNIERIE",
+            "buyer": "Société Nouvelle des Carrières",
+            "iban": None,
+            "vat": "FR83404833048",
+        },
+        """SAS GRANVILLE INGÉNIERIE
+Capital 50 000 €  RCS Coutances B 404 833 048
+N° TVA : FR 83 404833048
+
+FACTURE                                         Page 1/1
+Numéro : FA00012345       Date : 31/12/2023       Code client : C0099
+
+Adresse de facturation
+Société Nouvelle des Carrières
+BP 12
+50400 GRANVILLE
+
+Réf     Désignation                  Qté     P.U.         Montant
+ETU01   Étude de stabilité             1   12 700,00   12 700,00
+
+Base HT        Taux      Montant TVA         Total HT      12 700,00
+12 700,00    20,00       2 540,00         Total TVA      2 540,00
+                                               Total TTC    15 240,00
+                                               Acompte          0,00
+                                               NET À PAYER 15 240,00 EUR
+Date d'échéance : 30/01/2024
+""",
+    ),
+    "stacked-labels-de": (
+        {
+            "invoice_number": "2024-00117",
+            "issue_date": "2024-02-01",
+            "currency": "EUR",
+            "total": "1428.00",
+            "untaxed": "1200.00",
+            "tax": "228.00",
+            "seller": "Feldmann Messtechnik GmbH",
+            "buyer": "Labor Dr. Engel",
+            "iban": "DE21500500009876543210",
+            "vat": "DE136695976",
+        },
+        """Feldmann Messtechnik GmbH, Am Anger 5, 99084 Erfurt
+Labor Dr. Engel
+Frau Dr. Engel
+Lutherstr. 12
+07743 Jena
+Rechnungsnummer
+Rechnungsdatum
+Kundennummer
+2024-00117
+01.02.2024
+30991
+Rechnung
+Pos. Bezeichnung Menge Einheit Preis/Einheit Betrag
+1 Kalibrierung Waage 3 Stk 400,00 EUR 1.200,00 EUR
+Zwischensumme (netto) 1.200,00 EUR
+Umsatzsteuer 19 % 228,00 EUR
+Gesamtbetrag 1.428,00 EUR
+Zahlbar bis 15.02.2024 ohne Abzug.
+Bankverbindung
+Helaba IBAN DE21 5005 0000 9876 5432 10
+BIC HELADEFF
+USt-IdNr. DE136695976
+Geschäftsführer: Jan Feldmann
+Amtsgericht Jena HRB 502211
+""",
+    ),
+    "stacked-fr": (
+        {
+            "invoice_number": "FAC-2024-0032",
+            "issue_date": "2024-05-07",
+            "currency": "EUR",
+            "total": "540.00",
+            "untaxed": "450.00",
+            "tax": "90.00",
+            "seller": "Atelier Lumen",
+            "buyer": "Mairie de Saint-Aubin",
+            "iban": "FR7630006000011234567890189",
+            "vat": "FR83404833048",
+        },
+        """FACTURE
+Atelier Lumen
+3 rue du Four
+35000 Rennes
+SIRET 404 833 048 00022
+N° TVA intracommunautaire : FR83404833048
+Mairie de Saint-Aubin
+Place de l'Église
+35250 Saint-Aubin
+Numéro de facture
+Date d'émission
+Date d'échéance
+FAC-2024-0032
+07/05/2024
+06/06/2024
+Description Quantité Prix unitaire HT TVA Total HT
+Dépannage éclairage 5 h 90,00 € 20 % 450,00 €
+Total HT
+TVA 20 %
+Total TTC
+450,00 €
+90,00 €
+540,00 €
+Coordonnées bancaires
+IBAN : FR76 3000 6000 0112 3456 7890 189
+""",
+    ),
+    "couple-de": (
+        {
+            "invoice_number": "24/0319",
+            "issue_date": "2024-03-25",
+            "currency": "EUR",
+            "total": "684.25",
+            "untaxed": "575.00",
+            "tax": "109.25",
+            "seller": "Malerbetrieb Uwe Sander",
+            "buyer": "Brückner",
+            "iban": "DE02120300000000202051",
+            "vat": None,
+        },
+        """Malerbetrieb Uwe Sander
+Meisterbetrieb seit 1988
+Lindenallee 14
+16816 Neuruppin
+Tel. 03391 000000
+
+Ehepaar
+Brückner
+Seeweg 2
+16831 Rheinsberg
+
+Neuruppin, 25.03.2024
+
+Rechnung 24/0319
+Bauvorhaben: Seeweg 2, Ausführung 11.03. - 15.03.2024
+
+Pos 1 Wände streichen 50 m² x 11,50 € 575,00 €
+Netto 575,00 €
+19% MwSt 109,25 €
+Brutto 684,25 €
+Im Bruttobetrag sind Lohnkosten von 420,00 € (inkl. MwSt.) enthalten (§ 35a EStG).
+Zahlbar sofort ohne Abzug auf IBAN DE02 1203 0000 0000 2020 51
+St.-Nr. 053/123/04567
+""",
+    ),
 }
