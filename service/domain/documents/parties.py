@@ -144,6 +144,13 @@ def _before_address(text: str) -> str:
     return parts[0].strip() if parts and has_address else text
 
 
+def _before_sentence(text: str) -> str:
+    """ "Muster Ltd. Registered in England no. 1": the name ends with its legal form where a sentence follows."""
+    form = _LEGAL_FORM.search(text)
+    is_sentence = form is not None and len(text[form.end() :].split()) >= 3 and "& Co" not in text
+    return text[: form.end()] if form and is_sentence else text
+
+
 def _find_sender(lines: list[Line]) -> Party | None:
     """The first line that holds name, street and town, parted by signs: the sender above a window or in the foot."""
     for line in lines:
@@ -165,7 +172,8 @@ def _names_above(lines: list[Line], index: int) -> list[str]:
     """Names in the two lines above; all of them at the document's head, where trade and numbers follow the name."""
     above = lines[:index] if index <= _HEAD_LINES else lines[index - 2 : index]
     texts = [line.text.strip() for line in above]
-    return [text for text in texts if _is_name(text) and not _OWNER.match(text) and not _TITLE.search(text)]
+    names = [text for text in texts if _is_name(text) and not _OWNER.match(text) and not _TITLE.search(text)]
+    return [_before_sentence(name) for name in names]
 
 
 def _is_sender(parts: list[str]) -> bool:
@@ -251,8 +259,7 @@ def _with_legal_form(lines: list[Line], buyer: Party | None) -> Party | None:
         form = _LEGAL_FORM.search(text)
         if form is None or line.role is not None or _TITLE.search(text):
             continue
-        # "Muster Ltd. Registered in England no. 1": the name ends with its form.
-        name = _before_address(text) if _is_name(text) else text[: form.end()]
+        name = _before_address(_before_sentence(text))
         if not _is_name(name) or len(name.split()) > 8:
             continue
         party = Party(name, 0.45, line.index)
