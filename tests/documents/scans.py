@@ -38,8 +38,9 @@ def write_picture(picture: Image.Image, file_format: str = "PNG") -> bytes:
     return out.getvalue()
 
 
-def build_scan(*pages: str | Image.Image, image_filter: str = "AUTO") -> bytes:
-    """A PDF whose pages are either text, or pictures that fill them; `image_filter`: how they are compressed."""
+def build_scan(*pages: str | Image.Image, image_filter: str = "AUTO", stamp: str = "", width_mm: float = 210) -> bytes:
+    """A PDF whose pages are either text, or pictures that fill them (less, by `width_mm`) with the text `stamp` upon
+    each; `image_filter`: how they are compressed."""
     pdf = FPDF()
     pdf.set_image_filter(image_filter)
     pdf.set_font("Helvetica")
@@ -48,5 +49,7 @@ def build_scan(*pages: str | Image.Image, image_filter: str = "AUTO") -> bytes:
         if isinstance(page, str):
             pdf.multi_cell(0, 6, page)
         else:
-            pdf.image(page, 0, 0, 210)
+            pdf.image(page, 0, 0, width_mm)
+            pdf.set_y(200)
+            pdf.multi_cell(0, 6, stamp)
     return bytes(pdf.output())

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
+from pypdf import PageObject
+
 from service.domain.documents.html_text import html_to_text
 from service.domain.documents.intake import decode_text
 from service.domain.documents.invoice_xml import is_invoice_xml, xml_text
 from service.domain.documents.model import Document, DocumentError, ExtractedText, Finding
-from service.domain.documents.ocr import HOW_TO_INSTALL, Engine, TimeLeft, find_engine, recognise_text
-from service.domain.documents.page_pictures import has_pictures, read_pictures
+from service.domain.documents.ocr import HOW_TO_INSTALL, Engine, TimeLeft, check_picture, find_engine, recognise_text
+from service.domain.documents.page_pictures import find_covered_share, has_pictures, read_pictures
 from service.domain.documents.pdf import clean_text, open_pdf, read_attachments, read_page_texts
 
 # A page with pictures and fewer characters than these (blanks left out) is a scan, perhaps with a number printed on it.
 _FEWEST_CHARS = 20
+# So is one with fewer than these that a picture covers: stamps of receipt, a scanner's footer. An invoice has more.
+_FEWEST_CHARS_ON_PICTURE = 150
+_COVERED = 0.5
 
 
 # Yields the share of the extraction that is done, where it takes long; returns what was read.
@@ -40,7 +45,9 @@ def extraction_steps(document: Document) -> Extraction:
     """
     if document.kind == "pdf":
         return (yield from _extract_pdf(document))
-    readers = {"xml": _extract_xml, "html": _extract_html, "text": _extract_plain, "image": _extract_image}
+    if document.kind == "image":
+        return (yield from _extract_image(document))
+    readers = {"xml": _extract_xml, "html": _extract_html, "text": _extract_plain}
     return readers[document.kind](document)
 
 
@@ -48,9 +55,7 @@ def _extract_pdf(document: Document) -> Extraction:
     with open_pdf(document.data, document.limits) as reader:
         pages = tuple(read_page_texts(reader, document.limits))
         attachments = read_attachments(reader)
-        scanned = [
-            number for number, text in enumerate(pages) if _is_nearly_empty(text) and has_pictures(reader.pages[number])
-        ]
+        scanned = [number for number, text in enumerate(pages) if _is_scan(reader.pages[number], text)]
     xml, findings = _choose_xml(attachments)
     extracted = ExtractedText(pages, xml, findings, document.limits)
     if scanned:
@@ -60,8 +65,11 @@ def _extract_pdf(document: Document) -> Extraction:
     return extracted
 
 
-def _is_nearly_empty(text: str) -> bool:
-    return len("".join(text.split())) < _FEWEST_CHARS
+def _is_scan(page: PageObject, text: str) -> bool:
+    chars = len("".join(text.split()))
+    if chars >= _FEWEST_CHARS_ON_PICTURE or not has_pictures(page):
+        return False
+    return chars < _FEWEST_CHARS or find_covered_share(page) >= _COVERED
 
 
 def _read_scanned(document: Document, extracted: ExtractedText, scanned: Sequence[int]) -> Extraction:
@@ -100,14 +108,14 @@ def _read_page(document: Document, number: int, engine: Engine, left: TimeLeft) 
         if left.for_picture() <= 0:
             break
         try:
-            texts += recognise_text(picture, engine, document.limits, left.for_picture())
+            texts += recognise_text(picture, engine, document.limits, left)
         except DocumentError:
             continue
     return clean_text("\n".join(texts)).strip()
 
 
 def _describe_scanned(scanned: Sequence[int], read: set[int], *, is_installed: bool, has_xml: bool) -> Finding:
-    message = f"{_name_pages(scanned)} no text but pictures (a scan)"
+    message = f"{_name_pages(scanned)} hardly any text but pictures (a scan)"
     unread = [number for number in scanned if number not in read]
     if has_xml:
         return Finding("pages_scanned", "info", f"{message}; the fields are from the embedded XML.")
@@ -129,16 +137,20 @@ def _say_recognised() -> Finding:
     return Finding("read_by_ocr", "info", message)
 
 
-def _extract_image(document: Document) -> ExtractedText:
+def _extract_image(document: Document) -> Extraction:
     engine = find_engine()
     if engine is None:
         message = f"Images are not read: {HOW_TO_INSTALL}. Or send a PDF with a text layer, or text."
         raise DocumentError("image", message)
-    within_s = TimeLeft.start(document.limits).for_picture()
-    pages = tuple(clean_text(page) for page in recognise_text(document.data, engine, document.limits, within_s))
+    pages: list[str] = []
+    count = check_picture(document.data, document.limits)
+    for text in recognise_text(document.data, engine, document.limits, TimeLeft.start(document.limits)):
+        pages.append(clean_text(text))
+        if len(pages) < count:
+            yield len(pages) / count
     if not any(page.strip() for page in pages):
         raise DocumentError("no_text", "No text was found in the image. Scan it upright, with 300 dots per inch.")
-    return ExtractedText(pages, None, (_say_recognised(),), document.limits, is_recognised=True)
+    return ExtractedText(tuple(pages), None, (_say_recognised(),), document.limits, is_recognised=True)
 
 
 def _choose_xml(attachments: list[tuple[str, bytes]]) -> tuple[bytes | None, tuple[Finding, ...]]:

@@ -10,7 +10,7 @@ import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -48,8 +48,11 @@ def find_engine() -> Engine | None:
     return Engine(program, languages, "osd" in installed) if languages else None
 
 
-def check_picture(picture: bytes, limits: Limits) -> None:
-    """Raises DocumentError `too_large` or `too_many_pages` by what the picture's head says."""
+def check_picture(picture: bytes, limits: Limits) -> int:
+    """How many pages it has, 1 where its head does not say.
+
+    Raises DocumentError `too_large` or `too_many_pages` by what the picture's head says.
+    """
     sizes = read_frame_sizes(picture, limits.pages)
     if len(sizes) > limits.pages:
         raise DocumentError("too_many_pages", f"The image has more than {limits.pages} pages.")
@@ -61,25 +64,28 @@ def check_picture(picture: bytes, limits: Limits) -> None:
                 f"The picture has {width} x {height} pixels, and at most {megapixels} million are read. "
                 "Scan it with 300 dots per inch.",
             )
+    return max(len(sizes), 1)
 
 
-def recognise_text(picture: bytes, engine: Engine, limits: Limits, within_s: float) -> tuple[str, ...]:
-    """The text of each page of the picture (only a TIFF has several).
+def recognise_text(picture: bytes, engine: Engine, limits: Limits, left: TimeLeft) -> Iterator[str]:
+    """The text of each page of the picture in turn (only a TIFF has several), each within a picture's time.
 
     Raises DocumentError: `too_large`, `too_many_pages`, `too_slow`, `broken`.
     """
-    check_picture(picture, limits)
-    status, output = _run(_build_command(engine), picture, limits.ocr_memory_bytes, within_s)
-    if status != 0:
-        raise DocumentError("broken", "The picture is damaged, or of a kind that cannot be read. Send a PNG or JPEG.")
-    return tuple(page.strip("\n") for page in output.decode(errors="replace").removesuffix("\f").split("\f"))
+    for number in range(check_picture(picture, limits)):
+        status, output = _run(_build_command(engine, number), picture, limits.ocr_memory_bytes, left.for_picture())
+        if status != 0:
+            message = "The picture is damaged, or of a kind that cannot be read. Send a PNG or JPEG."
+            raise DocumentError("broken", message)
+        yield output.decode(errors="replace").strip("\f\n")
 
 
-def _build_command(engine: Engine) -> list[str]:
+def _build_command(engine: Engine, number: int) -> list[str]:
     # 1: finds out how the page lies; 3: takes it to be upright. Kept blanks tell columns apart.
     mode = "1" if engine.finds_orientation else "3"
     languages = "+".join(engine.languages)
-    return [engine.program, "stdin", "stdout", "-l", languages, "--psm", mode, "-c", "preserve_interword_spaces=1"]
+    settings = ["-c", "preserve_interword_spaces=1", "-c", f"tessedit_page_number={number}"]
+    return [engine.program, "stdin", "stdout", "-l", languages, "--psm", mode, *settings]
 
 
 def _run(command: Sequence[str], data: bytes, memory_bytes: int, within_s: float) -> tuple[int, bytes]:

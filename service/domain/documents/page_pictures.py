@@ -7,6 +7,7 @@ is decoded here. Left out: JBIG2, CMYK pixels, and pictures that stand in the pa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pypdf import PageObject
 from pypdf.errors import PyPdfError
@@ -21,6 +22,21 @@ _SHORTEST_SIDE = 50
 def has_pictures(page: PageObject) -> bool:
     """Whether the page shows images, or forms that hold them."""
     return next(_find_images(page, 0), None) is not None
+
+
+def find_covered_share(page: PageObject) -> float:
+    """How much of the page its largest picture covers, 0 to 1."""
+    areas = [0.0]
+
+    def look(operator: bytes, operands: list[Any], matrix: list[float], _text_matrix: list[float]) -> None:
+        # A picture is drawn into the unit square, as the matrix in force stretches it.
+        if operator == b"Do" and operands and operands[0] in images:
+            areas.append(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]))
+
+    images = {name for name, _ in _find_named_images(page, 0)}
+    page.extract_text(visitor_operand_before=look)
+    whole = float(page.mediabox.width) * float(page.mediabox.height)
+    return min(max(areas) / whole, 1.0) if whole else 0.0
 
 
 def read_pictures(page: PageObject, most_pixels: int) -> list[bytes]:
@@ -39,6 +55,10 @@ def read_pictures(page: PageObject, most_pixels: int) -> list[bytes]:
 
 
 def _find_images(holder: DictionaryObject, depth: int) -> Iterator[StreamObject]:
+    return (image for _, image in _find_named_images(holder, depth))
+
+
+def _find_named_images(holder: DictionaryObject, depth: int) -> Iterator[tuple[str, StreamObject]]:
     resources = _resolve(holder.get("/Resources"))
     named = _resolve(resources.get("/XObject")) if isinstance(resources, DictionaryObject) else None
     if not isinstance(named, DictionaryObject):
@@ -47,22 +67,28 @@ def _find_images(holder: DictionaryObject, depth: int) -> Iterator[StreamObject]
         found = _resolve(named.get(name))
         if not isinstance(found, StreamObject):
             continue
-        if found.get("/Subtype") == "/Image":
-            yield found
-        elif found.get("/Subtype") == "/Form" and depth < _DEEPEST_FORM:
-            yield from _find_images(found, depth + 1)
+        kind = _resolve(found.get("/Subtype"))
+        if kind == "/Image":
+            yield name, found
+        elif kind == "/Form" and depth < _DEEPEST_FORM:
+            yield from _find_named_images(found, depth + 1)
 
 
 def _resolve(value: object) -> object:
     return value.get_object() if hasattr(value, "get_object") else value
 
 
+def _read_number(image: StreamObject, name: str, default: int) -> int:
+    value = _resolve(image.get(name, default))
+    return int(value) if isinstance(value, int | float) else default
+
+
 def _build_file(image: StreamObject, most_pixels: int) -> bytes | None:
-    width, height = int(image.get("/Width", 0)), int(image.get("/Height", 0))
+    width, height = _read_number(image, "/Width", 0), _read_number(image, "/Height", 0)
     if min(width, height) < _SHORTEST_SIDE or width * height > most_pixels:
         return None
     filters = _resolve(image.get("/Filter"))
-    last = filters[-1] if isinstance(filters, ArrayObject) and filters else filters
+    last = _resolve(filters[-1]) if isinstance(filters, ArrayObject) and filters else filters
     data = image.get_data()
     if last in ("/DCTDecode", "/JPXDecode", "/CCITTFaxDecode"):
         return data
@@ -71,7 +97,8 @@ def _build_file(image: StreamObject, most_pixels: int) -> bytes | None:
 
 def _build_pnm(image: StreamObject, data: bytes, width: int, height: int) -> bytes | None:
     """None for color spaces and depths other than black and white, gray, RGB, and palettes of those."""
-    bits = 1 if image.get("/ImageMask") else int(image.get("/BitsPerComponent", 8))
+    # pypdf's booleans are true whatever they say; compared, they are what they say.
+    bits = 1 if _resolve(image.get("/ImageMask")) == True else _read_number(image, "/BitsPerComponent", 8)  # noqa: E712
     channels, palette = _read_colors(image)
     size = height * ((width * bits * channels + 7) // 8)
     if len(data) < size:

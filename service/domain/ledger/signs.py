@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from statistics import median
@@ -129,12 +130,19 @@ def find_duplicates(entries: Sequence[Entry]) -> dict[int, Entry]:
         usual = _usual_gap([gap for gap in gaps if gap > 0])
         # Fees of the same amount, several on a day and each with its own text, are a habit too.
         is_daily = _usual_gap(gaps) == 0
+        same: dict[tuple[date, str], Entry] = {_day_and_text(members[0]): members[0]}
         for (earlier, later), gap in zip(pairwise(members), gaps, strict=True):
-            if gap == 0 and is_daily and later.text.casefold() != earlier.text.casefold():
-                continue
-            if gap <= _DUPLICATE_DAYS and gap < usual / 2:
+            twin = same.get(_day_and_text(later))
+            same[_day_and_text(later)] = later
+            if twin is not None:
+                found[later.row] = twin
+            elif gap <= _DUPLICATE_DAYS and gap < usual / 2 and not (gap == 0 and is_daily):
                 found[later.row] = earlier
     return found
+
+
+def _day_and_text(entry: Entry) -> tuple[date, str]:
+    return entry.date, entry.text.casefold()
 
 
 def _usual_gap(gaps: Sequence[int]) -> float:

@@ -43,6 +43,17 @@ def findings(result: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {finding["code"]: (finding["severity"], finding["message"]) for finding in result["findings"]}
 
 
+def run_steps(document_data: dict[str, object]) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """What is told between, and the result."""
+    steps = analysis_steps(document_data, "job")
+    told: list[tuple[str, int]] = []
+    while True:
+        try:
+            told.append(next(steps))
+        except StopIteration as end:
+            return told, end.value
+
+
 @pytest.mark.usefixtures("installed_engine")
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "TIFF"])
 def test_image_is_read_with_less_confidence(file_format: str) -> None:
@@ -75,20 +86,30 @@ def test_scanned_page_is_read_however_it_is_packed(mode: str, image_filter: str)
 @pytest.mark.usefixtures("installed_engine")
 def test_partly_scanned_is_told_and_read_page_by_page() -> None:
     pdf = build_scan("Dear Sir or Madam, please find our invoice on the next page.", PAGE, draw_page("Thank you!"))
-    steps = analysis_steps(as_base64(pdf), "job")
-    told: list[tuple[str, int]] = []
-    while True:
-        try:
-            told.append(next(steps))
-        except StopIteration as end:
-            result = end.value
-            break
+    told, result = run_steps(as_base64(pdf))
     assert told[:3] == [("preprocessing", 20), ("ocr_extraction", 30), ("ocr_extraction", 40)]
     assert values(result)["total"] == TRUTH["total"]
     assert findings(result)["pages_scanned"] == (
         "info",
-        "Pages 2, 3 hold no text but pictures (a scan); they were read by OCR.",
+        "Pages 2, 3 hold hardly any text but pictures (a scan); they were read by OCR.",
     )
+
+
+STAMP = "RECEIVED 16.12.2024 accounting, no. 00231 / page 1 of 1"
+
+
+@pytest.mark.usefixtures("installed_engine")
+def test_a_stamp_hides_no_scan() -> None:
+    result = analyse(as_base64(build_scan(PAGE, stamp=STAMP)), "job")
+    assert values(result) == TRUTH
+    assert findings(result)["pages_scanned"][0] == "info"
+
+
+def test_a_small_picture_makes_no_scan() -> None:
+    note = "Invoice number: 4711\nTotal due EUR 12.00"
+    result = analyse(as_base64(build_scan(PAGE, stamp=note, width_mm=40)), "job")
+    assert values(result)["total"] == "12.00"
+    assert "pages_scanned" not in findings(result)
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -97,7 +118,9 @@ def test_without_an_engine_the_scanned_pages_are_told() -> None:
     assert values(result)["total"] == TRUTH["total"]
     severity, message = findings(result)["pages_scanned"]
     assert severity == "warning"
-    assert message.startswith("Page 2 holds no text but pictures (a scan), which are not read: no text recognition")
+    assert message.startswith(
+        "Page 2 holds hardly any text but pictures (a scan), which are not read: no text recognition"
+    )
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -120,7 +143,8 @@ def test_text_needs_no_engine() -> None:
 def test_several_pages_of_a_tiff() -> None:
     pages = [draw_page("Invoice number: 4711"), draw_page("Total due EUR 12.00")]
     data = as_base64(_several(pages), "image/tiff")
-    result = analyse(data, "job")
+    told, result = run_steps(data)
+    assert told[:2] == [("preprocessing", 20), ("ocr_extraction", 30)]
     assert (values(result)["invoice_number"], values(result)["total"]) == ("4711", "12.00")
     with pytest.raises(DocumentError, match="more than 1 pages"):
         analyse(data, "job", limits=Limits(pages=1))
@@ -174,7 +198,7 @@ def test_what_ends_the_caller_ends_the_engine(tmp_path: Path) -> None:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(asyncio.CancelledError):
-            recognise_text(PNG, Engine(str(slow), ("eng",)), Limits(), within_s=60)
+            list(recognise_text(PNG, Engine(str(slow), ("eng",)), Limits(), ocr.TimeLeft.start(Limits())))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -186,7 +210,7 @@ def test_engine_sees_nothing_of_the_environment(tmp_path: Path, monkeypatch: pyt
     tell = tmp_path / "tesseract"
     tell.write_text("#!/bin/sh\ncat > /dev/null\nenv\n")
     tell.chmod(stat.S_IRWXU)
-    (told,) = recognise_text(PNG, Engine(str(tell), ("eng",)), Limits(), within_s=60)
+    (told,) = recognise_text(PNG, Engine(str(tell), ("eng",)), Limits(), ocr.TimeLeft.start(Limits()))
     assert "OMP_THREAD_LIMIT=1" in told
     assert "not-to-be-seen" not in told
 

@@ -7,6 +7,7 @@ from PIL import Image
 from pypdf import PageObject
 from pypdf.generic import (
     ArrayObject,
+    BooleanObject,
     ByteStringObject,
     DecodedStreamObject,
     DictionaryObject,
@@ -62,6 +63,14 @@ def test_pixels_keep_their_brightness(
     picture = Image.open(io.BytesIO(file)).convert("L")
     assert picture.size == (SIDE, SIDE)
     assert picture.getextrema() == (level, level)
+
+
+def test_a_picture_that_says_that_it_is_no_mask_is_none() -> None:
+    page = page_with(b"\x28" * SIDE * SIDE, 8, GRAY)
+    image = page["/Resources"]["/XObject"]["/Scan"]  # type: ignore[index]
+    image[NameObject("/ImageMask")] = BooleanObject(False)
+    (file,) = read_pictures(page, 10_000)
+    assert file.startswith(b"P5")
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,13 @@ def test_several_fees_of_a_day_with_their_own_texts_are_no_duplicates() -> None:
     assert analyse_ledger(fees, "anomaly")["anomalies"] == []
 
 
+def test_a_booking_that_stands_twice_with_another_between() -> None:
+    tickets = [booking(date(2024, 1, 2), -5.0, "4580", "Parkhaus", f"Ticket {number}") for number in (1, 2, 1, 3)]
+    (found,) = analyse_ledger(tickets, "anomaly")["anomalies"]
+    assert found["row"] == 3
+    assert found["reasons"][0]["figures"]["row"] == 1
+
+
 def test_a_sign_that_the_account_never_has() -> None:
     assert "positive amount, as only 0% of this account's bookings are" in reasons_of(
         booking(date(2024, 5, 14), 70.0, "4930", "Tinte Srl")
