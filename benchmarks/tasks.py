@@ -8,6 +8,7 @@ Also: a document of twenty pages, and the memory of an idle worker.
 import asyncio
 import io
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -15,9 +16,10 @@ import sys
 import time
 import uuid
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -218,12 +220,16 @@ def measure_document() -> None:
 
 
 def measure_memory() -> None:
-    """Pages that several processes share count once (PSS), as they do for a pod's limit."""
+    """Pages that several processes share count once (PSS), as they do for a pod's limit.
+
+    Packages that the image has not are hidden: libraries load some of them where they find them (openpyxl numpy).
+    """
     every = {**ENVIRON, "CELERY_QUEUES": "default,computation,llm,maintenance"}
     # As the image sets it (Dockerfile).
     image = {"MALLOC_ARENA_MAX": "2"}
     for name, environ in (("of one queue, computation", ENVIRON | {"CELERY_QUEUES": "computation"}), ("of all", every)):
-        with running("service", {**environ, **image, "CONTAINER_TYPE": "worker"}) as parent:
+        environ |= {**image, "CONTAINER_TYPE": "worker"}
+        with running("service", environ, hidden=find_packages_beside_image()) as parent:
             until = time.monotonic() + 60
             while len(children_of(parent)) < 4 and time.monotonic() < until:
                 time.sleep(0.1)
@@ -232,10 +238,23 @@ def measure_memory() -> None:
         print(f"an idle worker {name}, 4 slots: {megabytes:.0f} MB (150)")
 
 
+def find_packages_beside_image() -> list[str]:
+    """Names to import of what is installed here and not in the image."""
+    locked = set(re.findall(r"^([\w.-]+)==", Path("requirements.lock").read_text(), re.MULTILINE))
+    return [
+        name
+        for name, distributions in packages_distributions().items()
+        if locked.isdisjoint(re.sub(r"[-_.]+", "-", each).lower() for each in distributions)
+        and name not in ("contract", "service")
+    ]
+
+
 @contextmanager
-def running(module: str, environ: dict[str, str] = ENVIRON) -> Iterator[int]:
+def running(module: str, environ: dict[str, str] = ENVIRON, hidden: Sequence[str] = ()) -> Iterator[int]:
+    hide = f"import runpy, sys; sys.modules.update(dict.fromkeys({list(hidden)!r}))"
+    run = f"sys.argv = [{module!r}]; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", module],
+        [sys.executable, "-W", "ignore", *(["-c", f"{hide}; {run}"] if hidden else ["-m", module])],
         env=os.environ | {"CELERY_CONCURRENCY": "4"} | environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
