@@ -50,6 +50,7 @@ FLAG_DECISIONS: Final = "pinnokio_flag_decisions_total"
 TASKS_STARTED: Final = "pinnokio_tasks_started_total"
 TASKS_STUCK: Final = "pinnokio_tasks_stuck"
 TASK_ENDS: Final = "pinnokio_task_ends_total"
+CHORE_ENDS: Final = "pinnokio_chore_ends_total"
 TASK_LOSSES: Final = "pinnokio_task_losses_total"
 # Values of the label `lost` of TASK_LOSSES.
 LOST_PROCESS: Final = "process"
@@ -234,6 +235,14 @@ METRICS: Final = (
         "api",
         "Tasks that ended, whoever wrote it down, also for a worker that is gone: `completed`, `failed`, `cancelled`."
         f"{_OF_ALL}",
+        ("name", "outcome"),
+    ),
+    Metric(
+        CHORE_ENDS,
+        "counter",
+        "api",
+        "Runs of maintenance's chores that ended, by workers or beat: `completed`, `failed`; none that Valkey did not"
+        f" answer.{_OF_ALL}",
         ("name", "outcome"),
     ),
     Metric(

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from contract import metrics as names
-from contract.queues import celery_name
+from contract.queues import CHORES, celery_name
 from service.domain.figures import OLD_S, DriftFigures, Figures, QuotaUse
 from service.domain.health import OK, Answer, choose_answers
 from service.domain.tasks import CANCELLED, COMPLETED, FAILED
@@ -20,6 +20,7 @@ from service.store.figures import Scrape, ValkeyFigures
 from service.tasks.declaring import TASKS
 
 ENDINGS: Final = (COMPLETED, FAILED, CANCELLED)
+CHORE_ENDINGS: Final = (COMPLETED, FAILED)
 
 # Made here, at each scrape: no instrument of the process stands for them.
 MADE_AT_SCRAPE: Final = frozenset(
@@ -32,6 +33,7 @@ MADE_AT_SCRAPE: Final = frozenset(
         names.VALKEY_EVICTED,
         names.TASKS_STUCK,
         names.TASK_ENDS,
+        names.CHORE_ENDS,
         names.TASK_LOSSES,
         names.QUEUE_OLDEST,
         names.REGISTRY_USERS,
@@ -88,8 +90,13 @@ def _valkey(figures: ValkeyFigures) -> Iterator[Metric]:
 
 def _task_counts(counts: Mapping[tuple[str, str], int] | None) -> Iterator[Metric]:
     """Each type from 0 on: Prometheus sees no rise in a series that begins with its first event."""
-    for name, words in ((names.TASK_ENDS, ENDINGS), (names.TASK_LOSSES, names.LOSSES)):
-        told = {} if counts is None else {(kind, word): counts.get((kind, word), 0) for kind in TASKS for word in words}
+    families = (
+        (names.TASK_ENDS, TASKS, ENDINGS),
+        (names.CHORE_ENDS, CHORES, CHORE_ENDINGS),
+        (names.TASK_LOSSES, TASKS, names.LOSSES),
+    )
+    for name, kinds, words in families:
+        told = {} if counts is None else {(kind, word): counts.get((kind, word), 0) for kind in kinds for word in words}
         yield build_counter(name, {(celery_name(kind), word): number for (kind, word), number in told.items()})
 
 

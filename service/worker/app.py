@@ -17,7 +17,7 @@ from service.store.broker import broker_configuration
 from service.store.client import VALKEY_FAULTS
 from service.tasks.declaring import TASKS, TaskKind, load_task_types, route_of
 from service.worker.bridge import Bridge
-from service.worker.chore import CHORES, MaintenanceKind, load_chores
+from service.worker.chore import CHORES, MaintenanceKind, load_chores, run_chore
 from service.worker.execution import execute
 from service.worker.hard_limit import fail_killed_in_background
 from service.worker.metrics import WorkerMetrics
@@ -165,17 +165,13 @@ def _register_task(app: Celery, kind: TaskKind, settings: Settings) -> None:
 
 
 def _register_chore(app: Celery, chore: MaintenanceKind, settings: Settings) -> None:
-    def run_chore(task: Task[Any, Any]) -> None:
+    def run(task: Task[Any, Any]) -> None:
         with _log_context(task, task_type=chore.name):
             bridge = _bridge()
-            try:
-                bridge.run(bridge.within_limit(chore.handler(bridge.services)))
-            except VALKEY_FAULTS as fault:
-                # The next one comes by itself.
-                log.warning("chore_failed", error=repr(fault))
+            bridge.run(run_chore(chore, bridge.services, bridge.within_limit))
 
     declare: Any = app.task(name=chore.celery_name, bind=True, shared=False, **_limits(chore.max_duration_s, settings))
-    declare(run_chore)
+    declare(run)
 
 
 def _log_context(task: Task[Any, Any], **fields: Any) -> Any:

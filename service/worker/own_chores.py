@@ -7,19 +7,24 @@ workers a queue keeps.
 import asyncio
 import queue
 import threading
+from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
 
 from service.settings import Settings
-from service.store.client import VALKEY_FAULTS
 from service.tasks.services import Services
-from service.worker.chore import CHORES
+from service.worker.chore import CHORES, run_chore
 
 log = structlog.get_logger("pinnokio.beat")
 
 # Beat ends when the thread does, and a chore is a matter of seconds; what it leaves undone the next one does.
 END_S = 5.0
+
+
+class LimitReached(Exception):
+    """A chore took longer than it may."""
 
 
 class OwnChores:
@@ -63,12 +68,20 @@ class OwnChores:
         fields: dict[str, Any] = {"task_type": name}
         with structlog.contextvars.bound_contextvars(**fields):
             try:
-                async with asyncio.timeout(chore.max_duration_s):
-                    await chore.handler(services)
-            except VALKEY_FAULTS as fault:
-                log.warning("chore_failed", error=repr(fault))
+                await run_chore(chore, services, partial(_within, chore.max_duration_s))
             except Exception:
                 # The edge of the chore: one that fails must not end the others.
                 log.exception("chore_failed")
             finally:
                 self._busy.discard(name)
+
+
+async def _within(limit_s: float, work: Coroutine[Any, Any, None]) -> None:
+    """Raises LimitReached; a TimeoutError of the chore itself may be Valkey's."""
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            await work
+    except TimeoutError:
+        if limit.expired():
+            raise LimitReached(f"it took more than {limit_s:g} s") from None
+        raise

@@ -5,7 +5,6 @@ from typing import Final
 
 OF: Final = 'namespace="accounting",service="sample"'
 OF_QUEUE: Final = f'{OF},queue="computation"'
-OF_MAINTENANCE: Final = f'{OF},queue="maintenance"'
 OF_COMPANY: Final = 'company="acme",quota="max_llm_requests_per_hour"'
 SERVICE_LABELS: Final = {"namespace": "accounting", "service": "sample"}
 QUEUE_LABELS: Final = {**SERVICE_LABELS, "queue": "computation"}
@@ -15,6 +14,7 @@ OPERATOR_LABELS: Final = {"namespace": "accounting"}
 _QUIET_LABELS: Final = {"namespace": "payroll", "service": "quiet"}
 _QUIET: Final = 'namespace="payroll",service="quiet",method="REGISTRY.register_user"'
 
+_RECOVERY: Final = 'name="pinnokio.recovery"'
 _DOCUMENTS: Final = 'name="pinnokio.document_analysis"'
 
 Series = dict[str, str]
@@ -27,9 +27,9 @@ HEALTHY: Final[Series] = {
     f'pinnokio_rpc_turned_away_total{{{OF},status="403"}}': "0+60x120",
     f'pinnokio_rpc_duration_seconds_bucket{{{OF},method="REGISTRY.register_user",le="0.25"}}': "0+599x120",
     f'pinnokio_rpc_duration_seconds_count{{{OF},method="REGISTRY.register_user"}}': "0+600x120",
-    # A service at night, one of whose sixty calls an hour failed.
+    # A service at night, four of whose sixty calls an hour failed.
     f'pinnokio_rpc_requests_total{{{_QUIET},code="OK"}}': "0+1x120",
-    f'pinnokio_rpc_requests_total{{{_QUIET},code="TIMEOUT"}}': "0x116 1x3",
+    f'pinnokio_rpc_requests_total{{{_QUIET},code="TIMEOUT"}}': "0x112 0+1x4 4x3",
     # Slow by nature, and no fault.
     f'pinnokio_rpc_duration_seconds_bucket{{{OF},method="CHROMA_VECTOR.query_documents",le="0.25"}}': "0x120",
     f'pinnokio_rpc_duration_seconds_count{{{OF},method="CHROMA_VECTOR.query_documents"}}': "0+600x120",
@@ -41,9 +41,15 @@ HEALTHY: Final[Series] = {
     f'pinnokio_task_losses_total{{{OF},pod="a",{_DOCUMENTS},lost="process"}}': "0x50 1x69",
     # A node went, with all that ran there.
     f'pinnokio_task_losses_total{{{OF},pod="a",{_DOCUMENTS},lost="worker"}}': "0x110 8x9",
-    # Ten times as many chores, of which one fails now and then.
-    f'celery_task_succeeded_total{{{OF_MAINTENANCE},name="pinnokio.recovery",hostname="b"}}': "0+600x120",
-    f'celery_task_failed_total{{{OF_MAINTENANCE},name="pinnokio.recovery",hostname="b"}}': "0+1x120",
+    # Chores, of which one fails now and then.
+    f'pinnokio_chore_ends_total{{{OF},pod="a",{_RECOVERY},outcome="completed"}}': "0+6x120",
+    f'pinnokio_chore_ends_total{{{OF},pod="b",{_RECOVERY},outcome="completed"}}': "0+6x120",
+    f'pinnokio_chore_ends_total{{{OF},pod="a",{_RECOVERY},outcome="failed"}}': "0+1x120",
+    # Each five minutes.
+    f'pinnokio_chore_ends_total{{{OF},pod="a",name="pinnokio.cleanup",outcome="completed"}}': " ".join(
+        f"{runs}x4" for runs in range(24)
+    ),
+    f'pinnokio_chore_ends_total{{{OF},pod="a",name="pinnokio.cleanup",outcome="failed"}}': "0x120",
     f'celery_task_started_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0+62x120",
     f'celery_task_retried_total{{{OF_QUEUE},name="pinnokio.document_analysis",hostname="a"}}': "0x50 1x69",
     f'celery_worker_up{{{OF_QUEUE},hostname="a"}}': "1x120",
@@ -132,6 +138,13 @@ CASES: Final = (
         {f'pinnokio_rpc_requests_total{{{_QUIET},code="TIMEOUT"}}': "0x111 0+1x8"},
         _QUIET_LABELS,
     ),
+    # Five at night; four are in what is healthy.
+    Case(
+        "PinnokioRpcFailing",
+        "critical",
+        {f'pinnokio_rpc_requests_total{{{_QUIET},code="TIMEOUT"}}': "0x112 0+1x5 5x2"},
+        _QUIET_LABELS,
+    ),
     # 0.7 % for hours: too little to wake anybody.
     Case("PinnokioRpcFailingSlowly", "warning", {_FAILED_CALLS: "0+4.5x120"}),
     Case("PinnokioRpcSlow", "warning", {_FAST_CALLS: "0+450x120"}),
@@ -144,10 +157,22 @@ CASES: Final = (
         "PinnokioChoresFailing",
         "warning",
         {
-            _key(f"celery_task_failed_total{{{OF_MAINTENANCE}"): "0x90 0+6x29",
-            _key(f"celery_task_succeeded_total{{{OF_MAINTENANCE}"): "0+6x90 540x29",
+            _key(f'pinnokio_chore_ends_total{{{OF},pod="a",{_RECOVERY},outcome="failed"'): "0x90 0+6x29",
+            _key(f'pinnokio_chore_ends_total{{{OF},pod="a",{_RECOVERY},outcome="completed"'): "0+6x90 540x29",
+            _key(f'pinnokio_chore_ends_total{{{OF},pod="b",{_RECOVERY},outcome="completed"'): "0+6x90 540x29",
         },
         {**SERVICE_LABELS, "name": "pinnokio.recovery"},
+    ),
+    # Beat is gone: of the other chore, too, nothing is heard.
+    Case(
+        "PinnokioChoresNotRunning",
+        "warning",
+        {
+            series: None if _RECOVERY in series else "12x120"
+            for series in HEALTHY
+            if series.startswith("pinnokio_chore_ends_total")
+        },
+        {**SERVICE_LABELS, "name": "pinnokio.cleanup"},
     ),
     Case(
         "PinnokioTasksKillWorkers",

@@ -11,7 +11,6 @@ from contract.metrics import METRICS
 from tests.alerts.cases import CASES, HEALTHY, SERVICE_LABELS, Case
 from tests.alerts.promtool import RULES, run_promtool
 from tests.cluster.model import REPOSITORY
-from tests.dashboards.panels import CHORES
 
 RUNBOOKS: Final = REPOSITORY / "docs" / "runbooks"
 AT: Final = "2h"
@@ -87,11 +86,6 @@ def test_alerts_name_only_metrics_that_there_are() -> None:
     for rule in read_rules():
         unknown = set(_NAME.findall(rule["expr"])) - known
         assert not unknown, f"{rule.get('alert') or rule['record']} names {unknown}"
-
-
-def test_alerts_know_every_chore_of_maintenance() -> None:
-    told = {pattern for rule in read_rules() for pattern in re.findall(r'name[!=]~"([^"]*)"', rule["expr"])}
-    assert told == {CHORES}
 
 
 def _build_case(case: Case) -> dict[str, Any]:

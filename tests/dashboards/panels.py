@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contract import metrics as names
-from contract import queues
 
-# Celery's names of maintenance's chores, as a pattern of Prometheus.
-CHORES: Final = queues.celery_name("").replace(".", "[.]") + f"({'|'.join(queues.CHORES)})"
 FAILED: Final = f'code=~"{"|".join(names.FAILURE_CODES)}"'
 
 
@@ -69,6 +66,12 @@ def _of_each(metric: str, by: str = "", more: str = "") -> str:
     return f"max by (namespace, service{own}) ({metric}{selector})"
 
 
+def _ends(outcomes: str) -> str:
+    """Ends of users' tasks a second, as the alert counts them."""
+    rate = _rate(names.TASK_ENDS, f'outcome=~"{outcomes}"')
+    return f"max by (namespace, service, name, outcome) ({rate})"
+
+
 def _by_cohort(more: str) -> str:
     return f"sum by (cohort) ({_rate(names.RPC_REQUESTS, more)})"
 
@@ -87,8 +90,6 @@ _UNIFIED_OPERATIONS: Final = _rate(names.REGISTRY_OPERATIONS, 'registry="unified
 _FALLBACKS: Final = (
     f"sum by (operation) ({_rate(names.REGISTRY_FALLBACKS)}) or 0 * sum by (operation) ({_UNIFIED_OPERATIONS})"
 )
-_OF_USERS: Final = f'name!~"{CHORES}"'
-_FAILED_TASKS: Final = _rate(names.CELERY_TASK_FAILED, _OF_USERS)
 _COHORTS: Final = f'cohort=~"{names.COHORT_ON}|{names.COHORT_OFF}"'
 
 OVERVIEW: Final = Dashboard(
@@ -216,7 +217,7 @@ TASKS: Final = Dashboard(
         _panel("Tasks that run", f"sum({names.OPERATOR_QUEUE_IN_FLIGHT}{{$selector}})", kind="stat"),
         _panel(
             "Failed tasks",
-            f"sum({_FAILED_TASKS}) / (sum({_FAILED_TASKS}) + sum({_rate(names.CELERY_TASK_SUCCEEDED, _OF_USERS)}))",
+            f"sum({_ends('failed')}) / sum({_ends('completed|failed')})",
             unit="percentunit",
             kind="stat",
         ),
@@ -230,6 +231,14 @@ TASKS: Final = Dashboard(
         _panel(
             "Failed, by type and what ended them",
             (f"sum by (name, exception) ({_rate(names.CELERY_TASK_FAILED)})", "{{name}} {{exception}}"),
+            unit="cps",
+        ),
+        _panel(
+            "Maintenance's chores, by how they ended",
+            (
+                f"sum by (name, outcome) (max by (namespace, service, name, outcome) ({_rate(names.CHORE_ENDS)}))",
+                "{{name}} {{outcome}}",
+            ),
             unit="cps",
         ),
         _panel(

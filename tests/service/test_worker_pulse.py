@@ -4,12 +4,15 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Coroutine
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from contract import keys, queues
 from service.settings import Settings, SettingsError
@@ -18,7 +21,8 @@ from service.store.client import Valkey
 from service.tasks.declaring import limit_of, task_type
 from service.tasks.services import Services
 from service.worker.app import make_app
-from service.worker.chore import CHORES, load_chores
+from service.worker.bridge import TimeIsUp
+from service.worker.chore import CHORES, load_chores, run_chore
 from service.worker.chores.cleanup import drop_dead_workers
 from service.worker.own_chores import OwnChores
 from service.worker.pulse import STUCK_AFTER_S, Load, Peak, Pulse, is_alive
@@ -123,9 +127,34 @@ async def test_beat_runs_the_chores_of_sleeping_queues_itself(
 
     try:
         await eventually(is_forgotten, deadline_s=60)
+        await eventually(lambda: valkey.hexists(keys.TASK_COUNTS, "recovery:completed"))
     finally:
         assert beat.stop() == 0
     assert await valkey.llen(f"{keys.CELERY_PREFIX}{queues.MAINTENANCE}") == 0
+
+
+async def test_how_a_chore_ends_is_counted(settings: Settings, valkey: Valkey) -> None:
+    services = Services.open(settings)
+    faults: list[BaseException | None] = [None, TimeIsUp(), ValueError("broken"), redis.ConnectionError("away")]
+
+    async def end(_: Services) -> None:
+        fault = faults.pop(0)
+        if fault is not None:
+            raise fault
+
+    async def without_limit(work: Coroutine[Any, Any, None]) -> None:
+        await work
+
+    load_chores()
+    chore = replace(CHORES["cleanup"], handler=end)
+    try:
+        for fault in (None, TimeIsUp, ValueError, None):
+            with pytest.raises(fault) if fault else nullcontext():
+                await run_chore(chore, services, without_limit)
+    finally:
+        await services.close()
+    counted = await valkey.hgetall(keys.TASK_COUNTS)
+    assert counted == {b"cleanup:completed": b"1", b"cleanup:failed": b"2"}
 
 
 def test_a_chore_of_a_newer_operator_does_not_stop_the_others(
@@ -135,6 +164,22 @@ def test_a_chore_of_a_newer_operator_does_not_stop_the_others(
     assert OwnChores(make_settings(BEAT_RUNS="recovery,sweeping")).names == {"recovery"}
     assert "beat_chore_unknown" in caplog.text
     assert "sweeping" in caplog.text
+
+
+async def test_a_chore_of_beat_that_does_not_end_is_ended_and_counted(
+    make_settings: MakeSettings, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_: Services) -> None:
+        await asyncio.Event().wait()
+
+    load_chores()
+    monkeypatch.setitem(CHORES, "cleanup", replace(CHORES["cleanup"], handler=hang, max_duration_s=0))
+    chores = OwnChores(make_settings(BEAT_RUNS="cleanup"))
+    try:
+        chores.start("cleanup")
+        await eventually(lambda: valkey.hexists(keys.TASK_COUNTS, "cleanup:failed"))
+    finally:
+        chores.stop()
 
 
 async def test_no_chore_of_beat_waits_for_another_and_none_runs_twice_at_once(
