@@ -50,6 +50,6 @@ def build_scan(*pages: str | Image.Image, image_filter: str = "AUTO", stamp: str
             pdf.multi_cell(0, 6, page)
         else:
             pdf.image(page, 0, 0, width_mm)
-            pdf.set_y(200)
+            pdf.set_y(145)
             pdf.multi_cell(0, 6, stamp)
     return bytes(pdf.output())

@@ -73,7 +73,13 @@ def recognise_text(picture: bytes, engine: Engine, limits: Limits, left: TimeLef
     Raises DocumentError: `too_large`, `too_many_pages`, `too_slow`, `broken`.
     """
     for number in range(check_picture(picture, limits)):
-        status, output = _run(_build_command(engine, number), picture, limits.ocr_memory_bytes, left.for_picture())
+        within_s = left.for_picture()
+        if within_s <= 0:
+            message = (
+                f"Reading a document's pictures took more than {limits.ocr_s:.0f} seconds together. Send fewer pages."
+            )
+            raise DocumentError("too_slow", message)
+        status, output = _run(_build_command(engine, number), picture, limits.ocr_memory_bytes, within_s)
         if status != 0:
             message = "The picture is damaged, or of a kind that cannot be read. Send a PNG or JPEG."
             raise DocumentError("broken", message)
@@ -99,7 +105,7 @@ def _run(command: Sequence[str], data: bytes, memory_bytes: int, within_s: float
             resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
             cpu_s = int(within_s) + 1
             resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
-            output, _ = process.communicate(data, timeout=max(within_s, 0))
+            output, _ = process.communicate(data, timeout=within_s)
         except subprocess.TimeoutExpired:
             process.kill()
             raise DocumentError(

@@ -112,6 +112,12 @@ def test_a_small_picture_makes_no_scan() -> None:
     assert "pages_scanned" not in findings(result)
 
 
+def test_a_text_upon_a_background_is_no_scan() -> None:
+    result = analyse(as_base64(build_scan(draw_page(""), stamp=INVOICE_TEXT)), "job")
+    assert values(result) == TRUTH
+    assert "pages_scanned" not in findings(result)
+
+
 @pytest.mark.usefixtures("no_engine")
 def test_without_an_engine_the_scanned_pages_are_told() -> None:
     result = analyse(as_base64(build_scan(INVOICE_TEXT, PAGE)), "job")
@@ -156,6 +162,7 @@ def test_several_pages_of_a_tiff() -> None:
     [
         pytest.param(PNG, Limits(picture_pixels=1_000_000), "too_large", "1240 x 1754 pixels", id="pixels"),
         pytest.param(PNG, Limits(ocr_picture_s=0.01), "too_slow", "Send it smaller", id="time"),
+        pytest.param(PNG, Limits(ocr_s=0), "too_slow", "more than 0 seconds together", id="time-of-all"),
         pytest.param(PNG[:2000], Limits(), "broken", "damaged", id="cut"),
         pytest.param(write_picture(draw_page("")), Limits(), "no_text", "No text was found", id="blank"),
     ],
