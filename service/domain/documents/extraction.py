@@ -17,7 +17,7 @@ from service.domain.documents.pdf import clean_text, open_pdf, read_attachments,
 
 # A page with pictures and fewer characters than these (blanks left out) is a scan, perhaps with a number printed on it.
 _FEWEST_CHARS = 20
-# So is one with fewer than these that a picture covers: stamps of receipt, a scanner's footer. An invoice has more.
+# So is one with fewer than these that pictures cover: stamps of receipt, a scanner's footer. An invoice has more.
 _FEWEST_CHARS_ON_PICTURE = 150
 _COVERED = 0.5
 

@@ -25,18 +25,41 @@ def has_pictures(page: PageObject) -> bool:
 
 
 def find_covered_share(page: PageObject) -> float:
-    """How much of the page its largest picture covers, 0 to 1."""
-    areas = [0.0]
+    """How much of the page its pictures cover together, 0 to 1: scanners cut pages into strips."""
+    covered = 0.0
+    # What is being drawn (the page, a form, a form within), and how large its unit of area is on the page.
+    within: list[tuple[DictionaryObject, float]] = [(page, 1.0)]
 
-    def look(operator: bytes, operands: list[Any], matrix: list[float], _text_matrix: list[float]) -> None:
-        # A picture is drawn into the unit square, as the matrix in force stretches it.
-        if operator == b"Do" and operands and operands[0] in images:
-            areas.append(abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]))
+    def enter(operator: bytes, operands: list[Any], matrix: list[float], _text_matrix: list[float]) -> None:
+        nonlocal covered
+        if operator != b"Do":
+            return
+        holder, scale = within[-1]
+        named = _resolve(_read_named(holder).get(operands[0])) if operands else None
+        drawn = named if isinstance(named, StreamObject) else StreamObject()
+        scale *= _read_scale(matrix)
+        # A picture is drawn into the unit square.
+        if _resolve(drawn.get("/Subtype")) == "/Image":
+            covered += scale
+        # pypdf begins each form with a matrix of its own.
+        within.append((drawn, scale * _read_scale(_resolve(drawn.get("/Matrix")))))
 
-    images = {name for name, _ in _find_named_images(page, 0)}
-    page.extract_text(visitor_operand_before=look)
+    def leave(operator: bytes, *_: object) -> None:
+        if operator == b"Do":
+            within.pop()
+
+    page.extract_text(visitor_operand_before=enter, visitor_operand_after=leave)
     whole = float(page.mediabox.width) * float(page.mediabox.height)
-    return min(max(areas) / whole, 1.0) if whole else 0.0
+    return min(covered / whole, 1.0) if whole else 0.0
+
+
+def _read_scale(matrix: object) -> float:
+    """By how much a matrix enlarges areas; 1 where there is none, or what stands for it is damaged."""
+    numbers = [_resolve(number) for number in matrix[:4]] if isinstance(matrix, list) else []
+    match numbers:
+        case [int() | float() as a, int() | float() as b, int() | float() as c, int() | float() as d]:
+            return abs(float(a) * float(d) - float(b) * float(c))
+    return 1.0
 
 
 def read_pictures(page: PageObject, most_pixels: int) -> list[bytes]:
@@ -55,23 +78,23 @@ def read_pictures(page: PageObject, most_pixels: int) -> list[bytes]:
 
 
 def _find_images(holder: DictionaryObject, depth: int) -> Iterator[StreamObject]:
-    return (image for _, image in _find_named_images(holder, depth))
-
-
-def _find_named_images(holder: DictionaryObject, depth: int) -> Iterator[tuple[str, StreamObject]]:
-    resources = _resolve(holder.get("/Resources"))
-    named = _resolve(resources.get("/XObject")) if isinstance(resources, DictionaryObject) else None
-    if not isinstance(named, DictionaryObject):
-        return
+    named = _read_named(holder)
     for name in named:
         found = _resolve(named.get(name))
         if not isinstance(found, StreamObject):
             continue
         kind = _resolve(found.get("/Subtype"))
         if kind == "/Image":
-            yield name, found
+            yield found
         elif kind == "/Form" and depth < _DEEPEST_FORM:
-            yield from _find_named_images(found, depth + 1)
+            yield from _find_images(found, depth + 1)
+
+
+def _read_named(holder: DictionaryObject) -> DictionaryObject:
+    """The pictures and forms that a page or form may draw, by their names."""
+    resources = _resolve(holder.get("/Resources"))
+    named = _resolve(resources.get("/XObject")) if isinstance(resources, DictionaryObject) else None
+    return named if isinstance(named, DictionaryObject) else DictionaryObject()
 
 
 def _resolve(value: object) -> object:

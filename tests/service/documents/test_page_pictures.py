@@ -4,19 +4,20 @@ import io
 
 import pytest
 from PIL import Image
-from pypdf import PageObject
+from pypdf import PageObject, PdfWriter
 from pypdf.generic import (
     ArrayObject,
     BooleanObject,
     ByteStringObject,
     DecodedStreamObject,
     DictionaryObject,
+    FloatObject,
     NameObject,
     NumberObject,
     PdfObject,
 )
 
-from service.domain.documents.page_pictures import read_pictures
+from service.domain.documents.page_pictures import find_covered_share, has_pictures, read_pictures
 
 SIDE = 64
 GRAY, RGB = NameObject("/DeviceGray"), NameObject("/DeviceRGB")
@@ -71,6 +72,58 @@ def test_a_picture_that_says_that_it_is_no_mask_is_none() -> None:
     image[NameObject("/ImageMask")] = BooleanObject(False)
     (file,) = read_pictures(page, 10_000)
     assert file.startswith(b"P5")
+
+
+def test_a_picture_is_found_though_its_kind_stands_elsewhere() -> None:
+    page = page_with(b"\x28" * SIDE * SIDE, 8, GRAY)
+    image = page["/Resources"]["/XObject"]["/Scan"]  # type: ignore[index]
+    image[NameObject("/Subtype")] = PdfWriter()._add_object(NameObject("/Image"))
+    assert has_pictures(page)
+
+
+def draw(holder: DictionaryObject, content: bytes) -> None:
+    stream = DecodedStreamObject()
+    stream.set_data(content)
+    holder[NameObject("/Contents")] = stream
+
+
+def page_with_form(content: bytes, form_content: bytes, scale: float) -> PageObject:
+    """A form that draws the picture; its own matrix scales it."""
+    page = page_with(b"", 8, GRAY)
+    form = DecodedStreamObject()
+    form.set_data(form_content)
+    form[NameObject("/Subtype")] = NameObject("/Form")
+    form[NameObject("/Matrix")] = ArrayObject(FloatObject(number) for number in (scale, 0, 0, scale, 0, 0))
+    form[NameObject("/Resources")] = page["/Resources"]
+    named = DictionaryObject({NameObject("/Frame"): form})
+    page[NameObject("/Resources")] = DictionaryObject({NameObject("/XObject"): named})
+    draw(page, content)
+    return page
+
+
+@pytest.mark.parametrize(
+    ("content", "share"),
+    [
+        pytest.param(b"q 100 0 0 100 0 0 cm /Scan Do Q", 1.0, id="whole"),
+        pytest.param(b"q 0 100 -100 0 100 0 cm /Scan Do Q", 1.0, id="turned"),
+        pytest.param(b"q 20 0 0 10 0 0 cm /Scan Do Q", 0.02, id="logo"),
+        pytest.param(
+            b"q 100 0 0 20 0 0 cm /Scan Do 1 0 0 1 0 1 cm /Scan Do 1 0 0 1 0 1 cm /Scan Do Q", 0.6, id="strips"
+        ),
+        pytest.param(b"q 300 0 0 300 0 0 cm /Scan Do Q", 1.0, id="past-the-edge"),
+        pytest.param(b"", 0.0, id="not-drawn"),
+        pytest.param(b"q 100 0 0 100 0 0 cm /Missing Do Q", 0.0, id="not-there"),
+    ],
+)
+def test_share_of_the_page_that_pictures_cover(content: bytes, share: float) -> None:
+    page = page_with(b"", 8, GRAY)
+    draw(page, content)
+    assert find_covered_share(page) == pytest.approx(share)
+
+
+def test_a_form_is_as_large_as_it_is_drawn() -> None:
+    page = page_with_form(b"q 100 0 0 100 0 0 cm /Frame Do Q 1 0 0 1 0 0 cm", b"q 2 0 0 2 0 0 cm /Scan Do Q", 0.4)
+    assert find_covered_share(page) == pytest.approx(0.64)
 
 
 @pytest.mark.parametrize(
