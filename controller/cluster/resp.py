@@ -18,6 +18,10 @@ class RespError(Exception):
     """Valkey cannot be reached, answers too late, or refuses; the connection is of no use any more."""
 
 
+class RespTimeout(RespError):
+    """Nothing came back in time: whoever asks again waits as long again."""
+
+
 class RespConnection:
     """Answers are bytes, int, None or lists of them."""
 
@@ -36,7 +40,7 @@ class RespConnection:
             async with asyncio.timeout(timeout_s):
                 streams = await asyncio.open_connection(host, port, ssl=tls)
         except (OSError, TimeoutError) as error:
-            raise RespError(f"no connection: {error or type(error).__name__}") from error
+            raise _fault("no connection", error) from error
         connection = cls(*streams, timeout_s)
         if password:
             try:
@@ -60,7 +64,7 @@ class RespConnection:
                 await self._writer.drain()
                 answers = [await self._read_answer() for _ in commands]
         except (OSError, TimeoutError, hiredis.ProtocolError) as error:
-            raise RespError(f"no answer: {error or type(error).__name__}") from error
+            raise _fault("no answer", error) from error
         for answer in answers:
             if isinstance(answer, hiredis.ReplyError):
                 raise RespError(str(answer))
@@ -80,3 +84,8 @@ class RespConnection:
             if not chunk:
                 raise ConnectionResetError("the connection was closed")
             self._parser.feed(chunk)
+
+
+def _fault(what: str, error: Exception) -> RespError:
+    kind = RespTimeout if isinstance(error, TimeoutError) else RespError
+    return kind(f"{what}: {str(error) or type(error).__name__}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controller.cluster.client import KubernetesApi
-from controller.cluster.resp import Command, RespConnection, RespError
+from controller.cluster.resp import Command, RespConnection, RespError, RespTimeout
 from controller.model.errors import OperatorError, ValkeyUnavailable
 from controller.model.kinds import SECRET
 from controller.model.pod import KeyRef
@@ -25,6 +25,10 @@ TIMEOUT_S: Final = 1.5
 SECRET_KEPT_S: Final = 30.0
 # A Secret that is missing or of no use is looked for again sooner: someone may be creating it.
 SECRET_MISSED_S: Final = 5.0
+# One that does not even refuse costs a reconcile its whole timeout, and only few are made at once: it is left alone for
+# a while, longer each time.
+SILENT_FIRST_S: Final = 1.0
+SILENT_MAX_S: Final = 8.0
 log = logging.getLogger(__name__)
 
 
@@ -57,6 +61,16 @@ class _Connection:
     resp: RespConnection
 
 
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """An endpoint that did not answer in time, and is not asked again before `until_s`, the clock's."""
+
+    endpoint: Endpoint
+    fault: str
+    wait_s: float
+    until_s: float
+
+
 class ValkeyConnections:
     """One connection a PinnokioService; callers take turns. A changed endpoint gets a new connection."""
 
@@ -65,6 +79,7 @@ class ValkeyConnections:
         self._connections: dict[ServiceKey, _Connection] = {}
         self._turns: dict[ServiceKey, asyncio.Lock] = {}
         self._secrets: dict[tuple[ServiceKey, KeyRef], _Secret] = {}
+        self._silences: dict[ServiceKey, _Silence] = {}
 
     async def call(self, key: ServiceKey, endpoint: Endpoint, *command: str | int | bytes) -> object:
         """The answer to one command. Raises ValkeyUnavailable."""
@@ -86,6 +101,7 @@ class ValkeyConnections:
 
     def forget(self, key: ServiceKey) -> None:
         self._turns.pop(key, None)
+        self._silences.pop(key, None)
         self._secrets = {known: value for known, value in self._secrets.items() if known[0] != key}
         self._drop(key)
 
@@ -101,13 +117,28 @@ class ValkeyConnections:
             except RespError as error:
                 log.info("connection to Valkey of %s is made anew: %s", key, error)
         self._drop(key)
+        silence = self._silences.get(key)
+        if silence is not None and silence.endpoint == endpoint and time.monotonic() < silence.until_s:
+            raise ValkeyUnavailable(silence.fault)
         try:
             resp = await self._open(key, endpoint)
             self._connections[key] = _Connection(endpoint, resp)
-            return await resp.call_all(commands)
+            answers = await resp.call_all(commands)
         except RespError as error:
             self._drop(key)
-            raise ValkeyUnavailable(f"Valkey of {key} at {endpoint.host}: {error}") from error
+            fault = f"Valkey of {key} at {endpoint.host}: {error}"
+            self._note_silence(key, endpoint, fault if isinstance(error, RespTimeout) else None)
+            raise ValkeyUnavailable(fault) from error
+        self._silences.pop(key, None)
+        return answers
+
+    def _note_silence(self, key: ServiceKey, endpoint: Endpoint, fault: str | None) -> None:
+        """`fault` None: it said something."""
+        before = self._silences.pop(key, None)
+        if fault is not None:
+            is_same = before is not None and before.endpoint == endpoint
+            wait_s = min(before.wait_s * 2, SILENT_MAX_S) if before is not None and is_same else SILENT_FIRST_S
+            self._silences[key] = _Silence(endpoint, fault, wait_s, time.monotonic() + wait_s)
 
     def _drop(self, key: ServiceKey) -> None:
         connection = self._connections.pop(key, None)
