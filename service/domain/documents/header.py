@@ -40,6 +40,9 @@ _DOCUMENT_NUMBER = re.compile(
 _TITLE_THEN_NUMBER = re.compile(
     rf"\b{_TITLE}\b(?P<between>[^:]{{0,45}}?)(?:\b(?:nr|no|n)\.|n[°º]|\bnr\b|\bno\b|#)\s*:?\s*{_VALUE}", re.IGNORECASE
 )
+_REFERENCE_OF_TITLE = re.compile(
+    rf"\b{_TITLE}s?[\s-]*(?:r[ée]f(?:\b\.?|[ée]rence)|refer[ez]n[cz]e?|riferimento)\s*[:#]?\s*{_VALUE}", re.IGNORECASE
+)
 _TITLE_AND_VALUE = re.compile(rf"^\W*{_TITLE}\s*[:#-]?\s+{_VALUE}", re.IGNORECASE)
 _NUMBER_LABEL_ALONE = re.compile(
     rf"\b(?:{_TITLE}s?[\s-]*{_NUMBER_WORD}(?!\w)\.?|{_NUMBER_WORD}\.?\s*(?:de la |de |della |di |d['’]"
@@ -52,12 +55,13 @@ _ANY_NUMBER_LABEL = re.compile(
 )
 _MOST_STACKED = 8
 _BARE_NUMBER = re.compile(
-    rf"^(?:nr|nummer|no|number|n[°º]|num[ée]ro|numero|ref(?:erence)?)\b\.?\s*[:#]\s*{_VALUE}", re.IGNORECASE
+    rf"(?:^|\s{{3,}})(?:nr|nummer|no|number|n[°º]|num[ée]ro|numero|ref(?:erence)?)\b\.?\s*[:#]\s*{_VALUE}",
+    re.IGNORECASE,
 )
 # "Gutschrift zu Rechnung Nr. 7": the number of another document.
 _REFERENCE = re.compile(
-    r"(?:\bzur?|\bfor|\bto|\bof|\bpour|relative|concerna|annul\w*|corrig\w*|\brif\w*\.?|ursprung\w*"
-    r"|urspr[üu]ngl\w*|original\w*|storno"
+    r"(?:\bzur?|\bfor|\bto|\bof|\bpour|relative|concerna|\brif\w*\.?|ursprung\w*|urspr[üu]ngl\w*|original\w*"
+    r"|(?:annul|corrig|cancel|storn|rettific)\w*(?:\s\w+(?:ment|ly|weise|mente))?"
     r"|vorherige\w*|r[ée]f[ée]rence|related|previous|\bsu\b|della)\s*(?:the |der |la |al |l['’])?$",
     re.IGNORECASE,
 )
@@ -138,8 +142,12 @@ def find_invoice_number(lines: list[Line]) -> Found | None:
     below = next((value for value in (_number_below(lines, line) for line in lines) if value), None)
     if below:
         return Found(below, 0.75)
-    bare = next((value for line in lines[:25] if (value := _number_in(line.text.strip(), _BARE_NUMBER))), None)
-    return Found(bare, 0.5) if bare else None
+    # A credit note's "Invoice reference" is another document's: last.
+    for pattern in (_BARE_NUMBER, _REFERENCE_OF_TITLE):
+        found = next((value for line in lines[:25] if (value := _number_in(line.text.strip(), pattern))), None)
+        if found:
+            return Found(found, 0.5)
+    return None
 
 
 def find_issue_date(lines: list[Line], month_first: bool = False) -> Found | None:

@@ -2,13 +2,14 @@
 
 The rules in order, with the confidence of each (`benchmarks.documents` holds them against outcomes): a block under a
 heading .85, with a line "Name:" .93; the sender line above a window address .8, the block below it .85; an address
-block beside contact or tax data (seller) .7, one without (buyer) .7; a line with a legal form .45.
+block beside contact or tax data (seller) .7, one without (buyer) .7; such a block in the first of several columns, .5
+where no contact data follow; a line with a legal form .45; the first line above a street or contact data .4.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain.documents.dates import find_dates
 from service.domain.documents.lines import Line, Role
@@ -55,7 +56,8 @@ _NAME_LABEL = re.compile(
 )
 _SALUTATION = re.compile(
     r"^(?:herrn?|frau|firma|fa\.|familie|eheleute|ehepaar|an|mr\.?|mrs\.?|ms\.?|m\.|mme|monsieur|madame|soci[ée]t[ée]"
-    r"|sig\.?(?:ra)?|spett\.?le|spettabile)$",
+    r"|sig\.?(?:ra)?|spett\.?le|spettabile|[àa] l['’]attention de|for the attention of"
+    r"|alla cortese attenzione(?: di)?)$",
     re.IGNORECASE,
 )
 _CONTACT = re.compile(
@@ -70,6 +72,8 @@ _TITLE = re.compile(
 )
 # A letterhead's lines above its street, at most.
 _HEAD_LINES = 4
+# All of a letterhead, with what may stand above it.
+_LETTERHEAD_LINES = 12
 _PARTED = re.compile(r"\s*[●•·∙|▪*■◦]\s*|\s+[-–—]\s+|,\s+|\s{3,}")
 
 
@@ -93,8 +97,30 @@ def find_parties(lines: list[Line]) -> tuple[Party | None, Party | None]:
     if buyer is None:
         buyer = _block_of_buyer(lines, blocks, seller, sender)
     if seller is None:
-        seller = _with_legal_form(lines, buyer)
+        columns = [_first_column(line) for line in lines[:_LETTERHEAD_LINES]]
+        seller = (
+            _block_of_seller(columns, _address_blocks(columns), buyer)
+            or _with_legal_form(lines, buyer)
+            or _from_letterhead(columns, buyer)
+        )
     return seller, buyer
+
+
+def _first_column(line: Line) -> Line:
+    """A letterhead's line without what stands to its right."""
+    return replace(line, text=re.split(r"\s{3,}", line.text.rstrip())[0]) if line.role is None else line
+
+
+def _from_letterhead(columns: list[Line], buyer: Party | None) -> Party | None:
+    """The document's first line, where it is a name and a street or contact data stand right below."""
+    if not columns or columns[0].role is not None:
+        return None
+    name, below = columns[0].text.strip(), [line.text.strip() for line in columns[1:4]]
+    if not _is_name(name) or _TITLE.search(name) or len(name.split()) > 8:
+        return None
+    party = Party(name, 0.4, columns[0].index)
+    is_head = any(_STREET.search(text) or _CONTACT.search(text) for text in below)
+    return party if is_head and (buyer is None or not _is_same(party, buyer)) else None
 
 
 def _from_heading(lines: list[Line], role: Role) -> Party | None:

@@ -1048,4 +1048,226 @@ Zahlbar sofort ohne Abzug auf IBAN DE02 1203 0000 0000 2020 51
 St.-Nr. 053/123/04567
 """,
     ),
+    "apostrophes-two-rates-ch": (
+        {
+            "invoice_number": "RG-2024/0815",
+            "issue_date": "2024-03-03",
+            "currency": "CHF",
+            "total": "12845.75",
+            "untaxed": "11960.00",
+            "tax": "885.75",
+            "seller": "Bergblick Catering AG",
+            "buyer": "Stiftung Sonnenhalde",
+            "iban": "CH9300762011623852957",
+            "vat": "CHE116281710",
+        },
+        """Bergblick Catering AG
+Seestrasse 40
+8800 Thalwil
+
+Stiftung Sonnenhalde
+Frau R. Amstutz
+Hügelweg 2
+8604 Volketswil
+
+Thalwil, 03.03.24
+
+RECHNUNG RG-2024/0815
+Ihre Bestellung vom 12.02.24
+
+Bezeichnung                     Menge   Ansatz       Betrag CHF
+Bankett 120 Personen              120    88.00       10’560.00
+Personal                            1  1’400.00       1’400.00
+
+Total exkl. MWST                                     11’960.00
+MWST 8.1%  auf     -.--
+MWST 2.6%  auf  1’517.27                                 39.45
+MWST 8.1%  auf 10’448.15                                846.30
+Total inkl. MWST                                     12’845.75
+
+Zahlbetrag CHF 12’845.75 zahlbar innert 30 Tagen
+IBAN CH93 0076 2011 6238 5295 7     CHE-116.281.710 MWST
+""",
+    ),
+    "three-rates-fr": (
+        {
+            "invoice_number": "F/2024/03/0117",
+            "issue_date": "2024-03-03",
+            "currency": "EUR",
+            "total": "3402.50",
+            "untaxed": "3100.00",
+            "tax": "302.50",
+            "seller": "Maison Perret SARL",
+            "buyer": "Hôtel des Tilleuls",
+            "iban": "FR1420041010050500013M02606",
+            "vat": "FR83404833048",
+        },
+        """                                                   Lyon, le 3 mars 2024
+Facture n° F/2024/03/0117
+
+Client :
+Hôtel des Tilleuls
+22 cours Gambetta
+69003 LYON
+
+Désignation                              Qté        PU HT      TVA      Montant HT
+Vins et spiritueux                        30        20,00     20 %         600,00
+Épicerie fine                              1     1\u202f500,00    5,5 %     1\u202f500,00
+Prestation traiteur                        1     1\u202f000,00     10 %    1\u202f000,00
+
+Taux      Base HT      Montant TVA
+5,5 %     1\u202f500,00        82,50
+10 %      1\u202f000,00       100,00
+20 %        600,00       120,00
+Total HT                3\u202f100,00 €
+Total TVA                 302,50 €
+Total TTC               3\u202f402,50 €
+Consigne                   39,00 €
+Net à payer             3\u202f441,50 €
+
+Maison Perret SARL au capital de 10 000 € – 14 rue Mercière, 69002 Lyon
+RCS Lyon 404 833 048 – TVA FR83 404 833 048 – IBAN FR14 2004 1010 0505 0001 3M02 606
+""",
+    ),
+    "letterhead-beside-numbers-en": (
+        {
+            "invoice_number": "INV/24-25/0093",
+            "issue_date": "2024-04-09",
+            "currency": "GBP",
+            "total": "2034.60",
+            "untaxed": "1740.50",
+            "tax": "294.10",
+            "seller": "Copperfield Joinery Ltd",
+            "buyer": "St Anselm's Primary School",
+            "iban": "GB29NWBK60161331926819",
+            "vat": "GB123456782",
+        },
+        """Copperfield Joinery Ltd                              INVOICE
+Unit 9 Weaver's Yard                                 No:        INV/24-25/0093
+Halifax HX1 5AB                                      Date:      9th April 2024
+                                                     Due:       9th May 2024
+Bill to                          Deliver to
+St Anselm's Primary School       Caretaker's entrance
+Abbey Road                       Mill Lane
+Leeds LS5 3NG                    Leeds LS5 3NG
+
+Qty  Description                     Unit      VAT %     Amount
+2    Oak door                      600.00       20      1,200.00
+1    Energy saving panels          270.50        0        270.50
+1    Fitting                       270.00       20        270.00
+
+VAT summary      Net         VAT
+S 20%         1,470.00    294.00
+R 5%              2.00      0.10
+Z 0%            268.50      0.00
+              Subtotal   £1,740.50
+              VAT          £294.10
+              Amount due £2,034.60
+
+VAT No. GB 123 4567 82  -  NatWest IBAN GB29 NWBK 6016 1331 9268 19
+""",
+    ),
+    "zahlbetrag-de": (
+        {
+            "invoice_number": "4711/24",
+            "issue_date": "2024-03-03",
+            "currency": "EUR",
+            "total": "1523.42",
+            "untaxed": "1330.00",
+            "tax": "193.42",
+            "seller": "Hofladen Kestermann",
+            "buyer": "Kindertagesstätte Pusteblume e.V.",
+            "iban": "DE89370400440532013000",
+            "vat": "DE136695976",
+        },
+        """Hofladen Kestermann, Inh. Paul Kestermann, Dorfstr. 1, 49477 Ibbenbüren
+
+Kindertagesstätte Pusteblume e.V.
+Birkenweg 7
+49477 Ibbenbüren
+
+Rechnung                        Rechnungs-Nr. 4711/24
+                                Datum:        03.03.24
+                                Lieferung:    Februar 2024
+
+Artikel                    Menge    E-Preis    USt   Gesamt
+Obst und Gemüse            1 Mon.    494,00      7   494,00
+Getränke                   1 Mon.    836,00     19   836,00
+
+         Netto       USt-Satz    USt        Brutto
+        494,00         7 %      34,58       528,58
+        836,00        19 %     158,84       994,84
+      1.330,00                 193,42     1.523,42
+
+Zahlbetrag: 1.523,42 EUR    fällig am 17.03.24
+
+IBAN: DE89 3704 0044 0532 0130 00   USt-IdNr.: DE136695976
+""",
+    ),
+    "partial-credit-fr": (
+        {
+            "invoice_number": "AV-2024-009",
+            "issue_date": "2024-03-01",
+            "currency": "EUR",
+            "total": "-180.00",
+            "untaxed": "-150.00",
+            "tax": "-30.00",
+            "seller": "Imprimerie Vasseur SAS",
+            "buyer": "Librairie Le Pont",
+            "iban": "FR7630006000011234567890189",
+            "vat": "FR83404833048",
+        },
+        """AVOIR N° AV-2024-009
+Du 1er mars 2024
+Annule partiellement la facture FA-2024-101 du 15 février 2024
+
+À l'attention de
+Librairie Le Pont
+5 quai Voltaire
+75007 Paris
+
+Libellé                              Montant HT
+Retour 10 catalogues                    -150,00
+
+Total HT        -150,00 €
+TVA 20,00 %      -30,00 €
+Total de l'avoir -180,00 €
+
+Imprimerie Vasseur SAS - 12 rue des Frères - 59000 Lille
+SIRET 404 833 048 00022 - TVA FR83404833048
+IBAN FR76 3000 6000 0112 3456 7890 189
+""",
+    ),
+    "no-postcode-ie": (
+        {
+            "invoice_number": "2024-03/IE/7",
+            "issue_date": "2024-03-28",
+            "currency": "EUR",
+            "total": "4612.50",
+            "untaxed": "3750.00",
+            "tax": "862.50",
+            "seller": "Aoife Brennan Translations",
+            "buyer": None,
+            "iban": "IE29AIBK93115212345678",
+            "vat": "IE6388047V",
+        },
+        """Aoife Brennan Translations
+14 Lower Mount Street, Dublin 2
+VAT: IE6388047V
+
+28 March 2024
+
+Kerrow Pharma DAC
+Attn. Accounts Payable
+Ringaskiddy, Co. Cork
+
+Invoice ref. 2024-03/IE/7 - PO number 45001234
+
+Regulatory translation, 25,000 words @ €0.15 ........ €3,750.00
+VAT @ 23% ........................................... €862.50
+TOTAL PAYABLE ....................................... €4,612.50
+
+Please remit within 30 days to IE29 AIBK 9311 5212 3456 78.
+""",
+    ),
 }
