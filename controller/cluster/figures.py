@@ -63,7 +63,7 @@ class FigureReader:
         try:
             answers = await asyncio.gather(*(self._query(prometheus.url, each, now_s) for each in queries))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
-            raise FiguresUnavailable(f"Prometheus at {prometheus.url}: {error or type(error).__name__}") from error
+            raise FiguresUnavailable(f"Prometheus at {prometheus.url}: {str(error) or type(error).__name__}") from error
         return build_figures(*answers)
 
     async def close(self) -> None:

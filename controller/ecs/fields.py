@@ -43,11 +43,12 @@ def build_valkey(variables: Variables, parts: Sequence[Part], findings: Findings
     external: JsonObject = {"host": host, "port": port or VALKEY_PORT}
     if tls:
         external["tls"] = {"enabled": True, "verify": verify is not False}
-        if authority:
-            findings.left.append(
-                f"LISTENERS_REDIS_TLS_CA_FILE ({authority.value or authority.value_from}): put that certificate into a"
-                " Secret and name it in spec.valkey.external.tls.caSecretRef"
-            )
+    if authority:
+        unused = "" if tls else ", which nothing used: LISTENERS_REDIS_TLS is off"
+        findings.left.append(
+            f"LISTENERS_REDIS_TLS_CA_FILE ({authority.value or authority.value_from}){unused}: put that certificate"
+            " into a Secret and name it in spec.valkey.external.tls.caSecretRef"
+        )
     return {"mode": "external", "external": external | ({"passwordSecretRef": login} if login else {})}
 
 

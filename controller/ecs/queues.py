@@ -9,7 +9,7 @@ from controller.ecs.amounts import build_resources
 from controller.ecs.model import WORKER, Findings, Part
 from controller.ecs.variables import Variables
 from controller.model.base import JsonObject
-from controller.model.spec import QUEUE_NAME, QUEUE_NAME_MAX, SOFT_LIMIT_MAX_S
+from controller.model.spec import HARD_LIMIT_MAX_S, QUEUE_NAME, QUEUE_NAME_MAX, SOFT_LIMIT_MAX_S
 
 CONCURRENCY_DEFAULT: Final = 4
 CONCURRENCY_MAX: Final = 64
@@ -104,18 +104,22 @@ def _build_template(part: Part, variables: Variables, most_replicas: int, findin
     return template | ({"resources": resources} if resources else {})
 
 
+_LIMITS_MAX_S: Final = {"softTimeLimitSeconds": SOFT_LIMIT_MAX_S, "hardTimeLimitSeconds": HARD_LIMIT_MAX_S}
+
+
 def _read_limits(part: Part, variables: Variables, findings: Findings) -> JsonObject:
     limits = {}
     for variable, option, field in _LIMITS:
         said = variables.take_own(part, variable) or _option(part, option, option)
         if said and said.isdigit() and int(said):
             limits[field] = int(said)
-    if max(limits.values(), default=0) > SOFT_LIMIT_MAX_S:
-        findings.left.append(
-            f"container {part.container.name}: a time limit of {max(limits.values())} s; the most is"
-            f" {SOFT_LIMIT_MAX_S} s (soft), which stands there now: split tasks that need longer"
-        )
-        return {"softTimeLimitSeconds": min(limits.get("softTimeLimitSeconds", SOFT_LIMIT_MAX_S), SOFT_LIMIT_MAX_S)}
+    for field, most in _LIMITS_MAX_S.items():
+        if limits.get(field, 0) > most:
+            findings.left.append(
+                f"container {part.container.name}: {field} {limits[field]}; the most is {most} s, which stands there"
+                " now: split tasks that need longer"
+            )
+            limits[field] = most
     soft, hard = (limits.get(field) for _, _, field in _LIMITS)
     if hard and (soft is None or soft >= hard):
         del limits["hardTimeLimitSeconds"]

@@ -168,13 +168,20 @@ def test_variables_become_fields(containers: list[dict[str, Any]], field: str, v
             }),
             "LISTENERS_REDIS_TLS_CA_FILE (/ca.pem): put that certificate into a Secret and name it in spec.valkey",
         ),
-        (_container("worker", env={"CELERY_SOFT_TIME_LIMIT_S": "200000"}), "limit of 200000 s; the most is 7139"),
-        (_container("worker", command=["celery", "worker", "--soft-time-limit=60", "--time-limit=9000"]), "of 9000 s"),
+        (
+            _container(env={"LISTENERS_REDIS_HOST": "h", "LISTENERS_REDIS_TLS_CA_FILE": "/ca.pem"}),
+            "LISTENERS_REDIS_TLS_CA_FILE (/ca.pem), which nothing used: LISTENERS_REDIS_TLS is off: put that",
+        ),
+        (_container("worker", env={"CELERY_SOFT_TIME_LIMIT_S": "200000"}), "Seconds 200000; the most is 7139 s"),
+        (
+            _container("worker", command=["celery", "worker", "--soft-time-limit=60", "--time-limit=9000"]),
+            "hardTimeLimitSeconds 9000; the most is 7199 s",
+        ),
         (_container(madeUp={"a": 1}), "madeUp of api: there is no field for it"),
     ],
     ids=[
         "host from a secret", "flag from a secret", "database", "port", "level", "port of the API", "name", "long",
-        "many", "memory", "authority", "soft limit",
+        "many", "memory", "authority", "authority without TLS", "soft limit",
         "hard limit", "unknown key",
     ],
 )  # fmt: skip
@@ -182,6 +189,13 @@ def test_what_cannot_be_carried_over_is_told(container: dict[str, Any], words: s
     result = _import(container)
     _spec(result)
     assert _said(result.findings.left, words)
+
+
+def test_the_highest_limits_are_carried_over() -> None:
+    result = _import(_container("worker", command=["celery", "--soft-time-limit=7139", "--time-limit=7199"]))
+    queue = _spec(result)["queues"][0]
+    assert (queue["softTimeLimitSeconds"], queue["hardTimeLimitSeconds"]) == (7139, 7199)
+    assert not _said(result.findings.left, "TimeLimit")
 
 
 def test_parts_that_disagree_are_told() -> None:
