@@ -22,7 +22,7 @@ _TITLE = (
     r"(?:\w*rechnung(?:s?-?korrektur)?|gutschrift|\w*beleg|\w*faktura|(?:tax |proforma |pro forma "
     r"|commercial )?invoice"
     r"|credit (?:note|memo)|bill|facture(?: d['’]avoir)?|avoir|note de cr[ée]dit|fattura|nota di credito"
-    r"|parcella)"
+    r"|parcella|bolletta)"
 )
 _NUMBER_WORD = r"(?:nr|nummer|no|number|num|num[ée]ro|numero|n°|nº|n|#|id|code)"
 _VALUE = r"(?P<value>(?:[A-Z]{2,5} )?(?=[\w./#-]*\d)[A-Za-z0-9][\w./#-]*)"
@@ -61,7 +61,7 @@ _BARE_NUMBER = re.compile(
 # "Gutschrift zu Rechnung Nr. 7": the number of another document.
 _REFERENCE = re.compile(
     r"(?:\bzur?|\bfor|\bto|\bof|\bpour|relative|concerna|\brif\w*\.?|ursprung\w*|urspr[üu]ngl\w*|original\w*"
-    r"|(?:annul|corrig|cancel|storn|rettific)\w*(?:\s\w+(?:ment|ly|weise|mente))?"
+    r"|(?:annul|corrig|cancels|storn|rettific)\w*(?:\s\w+(?:ment|ly|weise|mente))?"
     r"|vorherige\w*|r[ée]f[ée]rence|related|previous|\bsu\b|della)\s*(?:the |der |la |al |l['’])?$",
     re.IGNORECASE,
 )

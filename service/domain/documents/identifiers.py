@@ -111,11 +111,15 @@ def find_ibans(line: str, is_labelled: bool = False) -> Iterator[Identifier]:
 def find_vats(line: str) -> Iterator[Identifier]:
     """Each VAT id in `line` that has its country's form, outside of IBANs."""
     ibans = [(found.start, found.end) for found in find_ibans(line)]
-    for match in _VAT.finditer(line):
+    position = 0
+    while match := _VAT.search(line, position):
+        # A country's code before the label ("IE VAT IE6388047V") begins like an id: the search goes on within it.
+        position = match.start() + 2
         if any(start <= match.start() < end for start, end in ibans):
             continue
         body = _fit_body(match["country"], match["body"])
         if body:
+            position = match.end()
             value = match["country"] + body
             yield Identifier(value, match.start(), match.end(), is_valid_vat(value))
     for match in _ITALIAN.finditer(line):

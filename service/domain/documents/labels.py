@@ -98,7 +98,7 @@ EXEMPT = re.compile(
     re.IGNORECASE,
 )
 INVOICE_WORD = re.compile(
-    r"rechnung|invoice|facture|fattura|gutschrift|credit note|avoir|nota di credito", re.IGNORECASE
+    r"rechnung|invoice|facture|fattura|gutschrift|credit note|avoir|nota di credito|bolletta", re.IGNORECASE
 )
 
 

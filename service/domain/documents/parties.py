@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 
 from service.domain.documents.dates import find_dates
+from service.domain.documents.identifiers import find_vats
 from service.domain.documents.lines import Line, Role
 
 _LEGAL_FORM = re.compile(
@@ -160,6 +161,8 @@ def _is_name(text: str) -> bool:
     if not re.search(r"[^\W\d_]{2}", text) or len(text) > 90 or _SALUTATION.match(text) or _NUMBER_LINE.match(text):
         return False
     if _COUNTRY.fullmatch(text) or re.search(r"[@:]|https?|\d{6}", text) or any(find_dates(text)):
+        return False
+    if any(found.start == 0 for found in find_vats(text)):
         return False
     return not (_POSTCODE.search(text) and not _PARTED.search(text))
 

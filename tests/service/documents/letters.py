@@ -1270,4 +1270,109 @@ TOTAL PAYABLE ....................................... €4,612.50
 Please remit within 30 days to IE29 AIBK 9311 5212 3456 78.
 """,
     ),
+    "country-before-vat-label-en": (
+        {
+            "invoice_number": "7F3A21C0-0009",
+            "issue_date": "2024-07-01",
+            "currency": "USD",
+            "total": "58.80",
+            "untaxed": "49.00",
+            "tax": "9.80",
+            "seller": "Plumeline Software Ltd",
+            "buyer": "Atelier Nordsee GmbH",
+            "vat": "IE6388047V",
+            "iban": None,
+        },
+        """Invoice
+Invoice number 7F3A21C0-0009
+Date of issue July 1, 2024
+Date due July 1, 2024
+Plumeline Software Ltd
+3 Grand Canal Plaza
+Dublin 4
+Ireland
+billing@plumeline.example
+IE VAT IE6388047V
+Bill to
+Atelier Nordsee GmbH
+Deichweg 4
+26548 Norderney
+Germany
+$58.80 due July 1, 2024
+Pay online
+Description Qty Unit price Tax Amount
+Team plan (per seat)
+Jul 1 – Aug 1, 2024
+7 $7.00 20% $49.00
+Subtotal $49.00
+Total excluding tax $49.00
+VAT - Germany (20% on $49.00) $9.80
+Total $58.80
+Amount due $58.80
+""",
+    ),
+    "water-bill-it": (
+        {
+            "invoice_number": "0000412903345",
+            "issue_date": "2024-02-14",
+            "currency": "EUR",
+            "total": "146.40",
+            "untaxed": "120.00",
+            "tax": "26.40",
+            "seller": "Acque del Piave S.p.A.",
+            "buyer": "Condominio Le Magnolie",
+            "vat": "IT00743110157",
+            "iban": None,
+        },
+        """Acque del Piave S.p.A.
+Sede legale: Via Fiume 5, 31100 Treviso - P. IVA 00743110157
+
+Intestatario
+Condominio Le Magnolie
+Via Verdi 20
+31100 Treviso
+
+BOLLETTA n. 0000412903345 del 14/02/2024
+Periodo: 01/11/2023 - 31/01/2024
+Scadenza 15/03/2024
+
+Quota fissa                       20,00
+Consumi 80 mc x 1,25             100,00
+Totale imponibile                120,00
+IVA 22%                           26,40
+TOTALE DA PAGARE              € 146,40
+""",
+    ),
+    "vat-above-buyer-ch": (
+        {
+            "invoice_number": "F-10023",
+            "issue_date": "2024-10-07",
+            "currency": "CHF",
+            "total": "1297.20",
+            "untaxed": "1200.00",
+            "tax": "97.20",
+            "seller": "Menuiserie Rochat Sàrl",
+            "buyer": "Commune de Vully",
+            "iban": "CH9300762011623852957",
+            "vat": "CHE116281710",
+        },
+        """Menuiserie Rochat Sàrl
+Rte de Lausanne 14
+1400 Yverdon-les-Bains
+CHE-116.281.710 TVA
+                                     Commune de Vully
+                                     Administration
+                                     Rte Principale 1
+                                     1786 Sugiez
+
+Yverdon, le 7 octobre 2024
+Facture F-10023
+
+Réparation porte d'entrée               CHF 1'200.00
+Sous-total HT                           CHF 1'200.00
+TVA 8.1 %                               CHF    97.20
+Total à payer dans les 30 jours         CHF 1'297.20
+IBAN CH93 0076 2011 6238 5295 7
+""",
+    ),
 }

@@ -33,6 +33,18 @@ def test_a_number_below_its_label_after_addresses_side_by_side() -> None:
     assert read_values({"content": text})["invoice_number"] == "A-778899"
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        pytest.param("Cancellation invoice no. C-17\nCancels partly the invoice no. F-9", "C-17", id="en"),
+        pytest.param("Stornorechnung Nr. C-17\nStorniert teilweise Rechnung Nr. F-9", "C-17", id="de"),
+        pytest.param("Annule partiellement la facture n° F-9\nAvoir n° C-17", "C-17", id="fr"),
+    ],
+)
+def test_what_is_annulled_is_not_the_document_itself(text: str, number: str) -> None:
+    assert read_values({"content": f"{text}\nTotal: EUR -12.00"})["invoice_number"] == number
+
+
 def test_html_tables_keep_their_rows() -> None:
     sums = {"Total HT": "100,00&nbsp;€", "TVA 20 %": "20,00&nbsp;€", "Total TTC": "120,00&nbsp;€"}
     rows = "".join(f"<tr><td>{label}</td><td>{value}</td></tr>" for label, value in sums.items())
