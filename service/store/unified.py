@@ -22,6 +22,17 @@ from service.store.companies import CompanyCache, KnownCompanies
 from service.store.lane import Command, Lane
 from service.store.legacy import LegacyRegistry, build_read_user, parse_user
 from service.store.patches import Patch, Patched, parse_patched
+from service.store.unified_patches import (
+    TTL_S,
+    build_active,
+    build_authorizing,
+    build_company,
+    build_guard,
+    build_join,
+    build_leave,
+    build_registration,
+    choose_first_company,
+)
 
 log = structlog.get_logger("unified_registry")
 
@@ -29,7 +40,6 @@ log = structlog.get_logger("unified_registry")
 HISTORY_KEPT: Final = 50
 # What a user goes on with is among the last ones.
 CONVERSATIONS_KEPT: Final = 100
-_TTL_S: Final = keys.UNIFIED_TTL_S
 # What tells whether a user's session is in step with the legacy registry, and where it is.
 _SESSION: Final = (
     doc.STATUS, doc.CURRENT_COMPANY, doc.SESSION_ID, doc.BACKEND_ROUTE, doc.REGISTERED_AT, doc.LEGACY_AT,
@@ -55,18 +65,18 @@ class UnifiedRegistry:
             if again is not None:
                 return again
         known = registration.company_id or (cached.current if cached else None)
-        user = _register_patch(registration).command(keys.unified_user(user_id))
+        user = build_registration(registration).command(keys.unified_user(user_id))
         index = sessions.build_add(registration.session_id, user_id)
         # The company is written in the same round trip where it is known, and put right below where it had changed.
-        company = () if known is None else _join(registration, known)
+        company = () if known is None else build_join(registration, known)
         answers = await self._lane.run(user, *index, *company)
         _raise_first(answers)
         previous, first = parse_patched(answers[0]).before
         if registration.authorized_companies is not None:
             first = next(iter(registration.authorized_companies), None)
-        current = registration.company_id or previous or _first_company(registration)
+        current = registration.company_id or previous or choose_first_company(registration)
         if current != known:
-            _raise_first(await self._lane.run(*_join(registration, current)))
+            _raise_first(await self._lane.run(*build_join(registration, current)))
         for left in {previous, known} - {current, None}:
             await self._leave(left or DEFAULT_COMPANY, user_id)
         self._companies.put(user_id, KnownCompanies(first or None, current))
@@ -89,7 +99,7 @@ class UnifiedRegistry:
         answers = await self._lane.run(
             ("HSET", key, *session),
             ("HMGET", key, doc.CURRENT_COMPANY, doc.FIRST_COMPANY),
-            ("EXPIRE", key, _TTL_S),
+            ("EXPIRE", key, TTL_S),
             # With its id, so that an entry is never without it.
             ("HSET", company, doc.COMPANY_ID, company_id, doc.USER + user_id, active),
         )
@@ -98,7 +108,7 @@ class UnifiedRegistry:
         if current != company_id:
             return None
         if answers[3] or not self._companies.is_renewed(company_id):
-            _raise_first(await self._lane.run(*_join(registration, company_id)))
+            _raise_first(await self._lane.run(*build_join(registration, company_id)))
             self._companies.renewed(company_id)
         self._companies.put(user_id, KnownCompanies(first, company_id))
         return company_id
@@ -109,7 +119,7 @@ class UnifiedRegistry:
         Nothing where there is no entry.
         """
         patch = Patch(only_if="exists", read=(doc.CURRENT_COMPANY, doc.SESSION_ID, doc.STATUS))
-        patched = await self._patch_user(user_id, _authorizing(patch, companies))
+        patched = await self._patch_user(user_id, build_authorizing(patch, companies))
         if not patched.is_applied:
             return
         worked_in, session_id, status = patched.before
@@ -121,7 +131,7 @@ class UnifiedRegistry:
                 current = companies[0]
                 if status == doc.ONLINE:
                     at = datetime.now(UTC).isoformat()
-                    _raise_first(await self._lane.run(*_active(current, user_id, session_id or "", at)))
+                    _raise_first(await self._lane.run(*build_active(current, user_id, session_id or "", at)))
         self._companies.put(user_id, KnownCompanies(companies[0], current))
 
     async def unregister(
@@ -142,7 +152,7 @@ class UnifiedRegistry:
             await self._leave_with_legacy(user_id)
         after = sessions.build_remove(session_id, [user_id] if forgets else [])
         if patched.is_applied:
-            after = (_build_leave(patched.before[0] or DEFAULT_COMPANY, user_id), *after)
+            after = (build_leave(patched.before[0] or DEFAULT_COMPANY, user_id), *after)
         if after:
             _raise_first(await self._lane.run(*after))
         return patched.is_applied
@@ -158,7 +168,7 @@ class UnifiedRegistry:
         `follows`: where the legacy registry knows better, its session is taken over (`service.domain.following`).
         """
         at = now.isoformat()
-        patch = Patch(only_if="exists", read=_SESSION, set={doc.LAST_HEARTBEAT: at, doc.LAST_SEEN_AT: at}, ttl_s=_TTL_S)
+        patch = Patch(only_if="exists", read=_SESSION, set={doc.LAST_HEARTBEAT: at, doc.LAST_SEEN_AT: at}, ttl_s=TTL_S)
         legacy = (build_read_user(user_id),) if follows else ()
         answers = await self._lane.run(patch.command(keys.unified_user(user_id)), *legacy)
         patched = parse_patched(answers[0])
@@ -170,7 +180,7 @@ class UnifiedRegistry:
         # A heartbeat that comes late does not bring a user back who has left.
         if session.status == doc.ONLINE:
             company_id = patched.before[1] or DEFAULT_COMPANY
-            active = _active(company_id, user_id, session.session_id, at)
+            active = build_active(company_id, user_id, session.session_id, at)
             _raise_first(await self._lane.run(*active, *sessions.build_add(session.session_id, user_id)))
         return True
 
@@ -198,22 +208,22 @@ class UnifiedRegistry:
         """Makes the session the legacy one, while the entry is still as it was read; None: while there is none."""
         user_id, legacy_at = legacy.user_id, legacy.last_seen_at
         registration = Registration(user_id, legacy.session_id, legacy.backend_route, now, legacy_at=legacy_at)
-        patch = _register_patch(registration)
+        patch = build_registration(registration)
         patch = replace(
             patch,
             only_if="new" if session is None else "exists",
-            guard=_guard(session),
+            guard=build_guard(session),
             read=(doc.CURRENT_COMPANY,),
             set=patch.set | {doc.REGISTERED_AT: legacy_at},
         )
         patched = await self._patch_user(user_id, patch)
         if patched.is_applied:
-            joining = _join(registration, patched.before[0] or DEFAULT_COMPANY)
+            joining = build_join(registration, patched.before[0] or DEFAULT_COMPANY)
             _raise_first(await self._lane.run(*joining, *sessions.build_add(legacy.session_id, user_id)))
         return patched.is_applied
 
     async def _mark_left(self, user_id: str, session: UnifiedSession) -> bool:
-        patch = Patch(guard=_guard(session), read=(doc.CURRENT_COMPANY,), set={doc.STATUS: doc.OFFLINE})
+        patch = Patch(guard=build_guard(session), read=(doc.CURRENT_COMPANY,), set={doc.STATUS: doc.OFFLINE})
         patched = await self._patch_user(user_id, patch)
         if patched.is_applied:
             await self._leave(patched.before[0] or DEFAULT_COMPANY, user_id)
@@ -223,7 +233,7 @@ class UnifiedRegistry:
 
     async def update_service(self, user_id: str, change: ServiceChange) -> bool:
         """Whether the user has an entry."""
-        patch = Patch(only_if="exists", clear=change.clear, append=change.append, set=change.set, ttl_s=_TTL_S)
+        patch = Patch(only_if="exists", clear=change.clear, append=change.append, set=change.set, ttl_s=TTL_S)
         return (await self._patch_user(user_id, patch)).is_applied
 
     async def add_collection(self, user_id: str, collection_name: str, now: datetime) -> bool:
@@ -234,7 +244,7 @@ class UnifiedRegistry:
             read=(doc.CURRENT_COMPANY,),
             append=(field,),
             set={doc.CHROMA_HEARTBEAT: doc.encode(now.isoformat())},
-            ttl_s=_TTL_S,
+            ttl_s=TTL_S,
         )
         patched = await self._patch_user(user_id, patch)
         if patched.is_applied:
@@ -243,7 +253,7 @@ class UnifiedRegistry:
 
     async def remove_collection(self, user_id: str, collection_name: str) -> bool:
         """Whether the user has an entry. The company keeps the collection: others may use it."""
-        patch = Patch(only_if="exists", drop=(doc.COLLECTION + collection_name,), ttl_s=_TTL_S)
+        patch = Patch(only_if="exists", drop=(doc.COLLECTION + collection_name,), ttl_s=TTL_S)
         return (await self._patch_user(user_id, patch)).is_applied
 
     async def add_active_task(
@@ -265,10 +275,10 @@ class UnifiedRegistry:
         """What `add_active_task` sends, the user's change first: for who sends it with more."""
         fields = (doc.TASK + task_id, *((doc.CONVERSATION + conversation_id,) if conversation_id else ()))
         keep = {doc.CONVERSATION: CONVERSATIONS_KEPT} if conversation_id else {}
-        user = Patch(only_if="exists", append=fields, keep=keep, ttl_s=_TTL_S)
+        user = Patch(only_if="exists", append=fields, keep=keep, ttl_s=TTL_S)
         return (
             user.command(keys.unified_user(user_id)),
-            _company_patch(company_id, append=fields).command(keys.company(company_id)),
+            build_company(company_id, append=fields).command(keys.company(company_id)),
         )
 
     async def remove_active_task(self, user_id: str, company_id: str, task_id: str, *, has_ended: bool = False) -> None:
@@ -331,14 +341,10 @@ class UnifiedRegistry:
         return parse_patched(await self._lane.ask(*patch.command(keys.unified_user(user_id))))
 
     async def _add_to_company(self, company_id: str, field: str) -> None:
-        await self._lane.ask(*_company_patch(company_id, append=(field,)).command(keys.company(company_id)))
+        await self._lane.ask(*build_company(company_id, append=(field,)).command(keys.company(company_id)))
 
     async def _leave(self, company_id: str, user_id: str) -> None:
-        await self._lane.ask(*_build_leave(company_id, user_id))
-
-
-def _build_leave(company_id: str, user_id: str) -> Command:
-    return ("HDEL", keys.company(company_id), doc.USER + user_id)
+        await self._lane.ask(*build_leave(company_id, user_id))
 
 
 def _pair(words: list[bytes]) -> dict[str, str]:
@@ -350,71 +356,6 @@ def _read_session(values: tuple[str | None, ...]) -> UnifiedSession:
     """Of the values of `_SESSION`."""
     status, _, session_id, backend_route, registered_at, legacy_at = (value or "" for value in values)
     return UnifiedSession(session_id, backend_route, status, registered_at, legacy_at)
-
-
-def _guard(session: UnifiedSession | None) -> dict[str, str]:
-    """What must still be as it was read, so that a registration meanwhile wins."""
-    if session is None:
-        return {}
-    held = {doc.SESSION_ID: session.session_id, doc.STATUS: session.status, doc.REGISTERED_AT: session.registered_at}
-    # A field that was missing cannot be named.
-    return {field: value for field, value in held.items() if value}
-
-
-def _register_patch(registration: Registration) -> Patch:
-    values = {
-        doc.USER_ID: registration.user_id,
-        doc.SESSION_ID: registration.session_id,
-        doc.BACKEND_ROUTE: registration.backend_route,
-        doc.LAST_SEEN_AT: registration.at,
-        doc.LAST_HEARTBEAT: registration.at,
-        doc.REGISTERED_AT: registration.at,
-        doc.LEGACY_AT: registration.legacy_at,
-        doc.STATUS: doc.ONLINE,
-    }
-    if registration.company_id is not None:
-        values[doc.CURRENT_COMPANY] = registration.company_id
-    patch = Patch(
-        read=(doc.CURRENT_COMPANY, doc.FIRST_COMPANY),
-        set=values,
-        default={doc.CURRENT_COMPANY: _first_company(registration)},
-        ttl_s=_TTL_S,
-    )
-    authorized = registration.authorized_companies
-    return patch if authorized is None else _authorizing(patch, authorized)
-
-
-def _authorizing(patch: Patch, companies: tuple[str, ...]) -> Patch:
-    """The patch, which also replaces the authorised companies."""
-    values = {doc.FIRST_COMPANY: companies[0] if companies else ""}
-    return replace(
-        patch,
-        clear=(doc.AUTHORIZED, doc.ROLE_IN),
-        append=tuple(doc.AUTHORIZED + company for company in companies),
-        set=patch.set | values | {doc.ROLE_IN + company: doc.ROLE for company in companies},
-    )
-
-
-def _first_company(registration: Registration) -> str:
-    return registration.authorized_companies[0] if registration.authorized_companies else DEFAULT_COMPANY
-
-
-def _join(registration: Registration, company_id: str) -> tuple[Command, ...]:
-    return _active(company_id, registration.user_id, registration.session_id, registration.at)
-
-
-def _active(company_id: str, user_id: str, session_id: str, at: str) -> tuple[Command, ...]:
-    values = {doc.USER + user_id: doc.build_active_user(session_id, at)}
-    return (_company_patch(company_id, values=values).command(keys.company(company_id)),)
-
-
-def _company_patch(company_id: str, *, values: dict[str, str] | None = None, append: tuple[str, ...] = ()) -> Patch:
-    created = {
-        doc.COMPANY_ID: company_id,
-        doc.COMPANY_NAME: company_id,
-        doc.CREATED_AT: datetime.now(UTC).isoformat(),
-    }
-    return Patch(set=values or {}, default=created, append=append, ttl_s=_TTL_S)
 
 
 def _raise_first(answers: list[Any]) -> None:
