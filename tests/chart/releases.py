@@ -14,6 +14,7 @@ from tests.e2e.release import explain, split_reference
 
 HELM_TIMEOUT = "180s"
 DEADLINE_S = 90.0
+GARBAGE_S = 240.0
 POLL_S = 0.5
 
 
@@ -57,9 +58,25 @@ class Release:
             raise HelmRefused(f"{error}\n{explain(self.cluster, self.namespace)}") from error
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
+def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Asks again and again; AssertionError with `what` where it does not come true before the deadline."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not holds():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not within {deadline_s:.0f} s: {what}"
         time.sleep(POLL_S)
+
+
+def wait_until_gone(seen: Callable[[], set[str]], what: str) -> None:
+    """`seen`: what is left. Generous: the garbage collector looks again in pauses that double, where a definition is
+    so young that it has not seen the owner itself."""
+    left = seen()
+
+    def is_gone() -> bool:
+        nonlocal left
+        left = seen()
+        return not left
+
+    try:
+        wait_until(is_gone, what, GARBAGE_S)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; left: {sorted(left)}") from None

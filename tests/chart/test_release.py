@@ -15,7 +15,7 @@ import yaml
 from contract.kubernetes import GROUP, KIND, LABEL_INSTANCE, PLURAL, VERSION
 from controller.cluster import crd_install
 from tests.chart.conftest import CRD
-from tests.chart.releases import Release, wait_until
+from tests.chart.releases import Release, wait_until, wait_until_gone
 from tests.chart.rendering import CHART, RELEASE, Document, Helm, HelmRefused
 from tests.chart.value_sets import VALUE_SETS
 from tests.cluster.model import BIN_DIR, Cluster
@@ -63,7 +63,7 @@ def test_a_service_comes_is_called_and_goes_with_the_release(release: Release) -
     assert run_token_command(release) == read_token(release)
 
     release.command("uninstall", "--wait")
-    wait_until(lambda: not children(release), "what the PinnokioService ran is gone")
+    wait_until_gone(lambda: children(release), "what the PinnokioService ran is gone")
     assert release.names("pinnokioservices") == set()
     assert release.names("persistentvolumeclaims") == {"persistentvolumeclaim/data-books-valkey-0"}
     assert release.names("roles,rolebindings") == set()
