@@ -153,7 +153,7 @@ async def test_firestore(own_valkey: RunningValkey, on: str) -> None:
             assert asyncio.get_running_loop().time() - back_at < HEALS_S
         assert calls.refused == 0
         assert calls.unclear == []
-        assert calls.slowest_s < TIMEOUT_MS / 1000
+        assert calls.slowest_s < TIMEOUT_MS / 1000 + ALLOWANCE_S
 
 
 async def _answers_meanwhile(api: Api, lasts_s: float) -> None:
