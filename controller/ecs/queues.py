@@ -104,16 +104,15 @@ def _build_template(part: Part, variables: Variables, most_replicas: int, findin
     return template | ({"resources": resources} if resources else {})
 
 
-_LIMITS_MAX_S: Final = {"softTimeLimitSeconds": SOFT_LIMIT_MAX_S, "hardTimeLimitSeconds": HARD_LIMIT_MAX_S}
-
-
 def _read_limits(part: Part, variables: Variables, findings: Findings) -> JsonObject:
     limits = {}
     for variable, option, field in _LIMITS:
         said = variables.take_own(part, variable) or _option(part, option, option)
         if said and said.isdigit() and int(said):
             limits[field] = int(said)
-    for field, most in _LIMITS_MAX_S.items():
+    # As the CRD has it: without a hard limit of its own, a queue's is a minute above the soft one.
+    soft_max = HARD_LIMIT_MAX_S - 1 if "hardTimeLimitSeconds" in limits else SOFT_LIMIT_MAX_S
+    for field, most in (("softTimeLimitSeconds", soft_max), ("hardTimeLimitSeconds", HARD_LIMIT_MAX_S)):
         if limits.get(field, 0) > most:
             findings.left.append(
                 f"container {part.container.name}: {field} {limits[field]}; the most is {most} s, which stands there"

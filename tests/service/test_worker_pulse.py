@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from contract import keys, queues
+from controller.model.spec import HARD_LIMIT_MAX_S
 from service.settings import Settings, SettingsError
 from service.store.celery_message import SENT_AT
 from service.store.client import Valkey
@@ -95,6 +96,16 @@ async def test_heartbeats_of_dead_workers_are_dropped(settings: Settings, valkey
 def test_limits_that_cannot_hold_are_refused(make_settings: MakeSettings, environ: dict[str, str], names: str) -> None:
     with pytest.raises(SettingsError, match=names):
         make_app(make_settings(**environ))
+
+
+def test_limits_that_a_spec_may_have_are_taken(make_settings: MakeSettings) -> None:
+    highest = {
+        "CELERY_SOFT_TIME_LIMIT_S": str(HARD_LIMIT_MAX_S - 1),
+        "CELERY_HARD_TIME_LIMIT_S": str(HARD_LIMIT_MAX_S),
+    }
+    assert make_app(make_settings(**highest)).conf.task_time_limit == HARD_LIMIT_MAX_S
+    with pytest.raises(SettingsError, match="CELERY_HARD_TIME_LIMIT_S"):
+        make_app(make_settings(**highest | {"CELERY_HARD_TIME_LIMIT_S": str(HARD_LIMIT_MAX_S + 1)}))
 
 
 async def test_beat_touches_its_file_and_says_when_it_sent_a_chore(

@@ -192,9 +192,9 @@ def test_what_cannot_be_carried_over_is_told(container: dict[str, Any], words: s
 
 
 def test_the_highest_limits_are_carried_over() -> None:
-    result = _import(_container("worker", command=["celery", "--soft-time-limit=7139", "--time-limit=7199"]))
+    result = _import(_container("worker", command=["celery", "--soft-time-limit=7198", "--time-limit=7199"]))
     queue = _spec(result)["queues"][0]
-    assert (queue["softTimeLimitSeconds"], queue["hardTimeLimitSeconds"]) == (7139, 7199)
+    assert (queue["softTimeLimitSeconds"], queue["hardTimeLimitSeconds"]) == (7198, 7199)
     assert not _said(result.findings.left, "TimeLimit")
 
 
