@@ -57,7 +57,18 @@ def read_pids(name: str, part: str = "") -> set[int]:
 
 def kill_all(name: str, part: str = "") -> set[int]:
     """Kill every process in a cluster's cgroup, or in one part; answers those that are still there after 10 s."""
-    return _until_empty(lambda: read_pids(name, part), lambda pid: _kill_member(pid, name))
+    return _until_empty(lambda: read_pids(name, part), lambda pids: _kill_members(pids, name, part))
+
+
+def set_frozen(name: str, part: str = "", *, is_frozen: bool) -> None:
+    """Stop every process where it stands, or let it go on."""
+    files = {"freezer.state": "FROZEN" if is_frozen else "THAWED", "cgroup.freeze": "1" if is_frozen else "0"}
+    for hierarchy in _hierarchies():
+        for folder in _walk(hierarchy / name / part):
+            for file, word in files.items():
+                if (folder / file).exists():
+                    with suppress(OSError):
+                        (folder / file).write_text(word)
 
 
 def remove_cgroup(name: str) -> None:
@@ -99,6 +110,13 @@ def _enable_controllers(folder: Path) -> None:
             (folder / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
+def _kill_members(pids: set[int], name: str, part: str) -> None:
+    # runc freezes a container to end it; one that is killed meanwhile leaves it so, and what is frozen does not end.
+    set_frozen(name, part, is_frozen=False)
+    for pid in pids:
+        _kill_member(pid, name)
+
+
 def _kill_member(pid: int, name: str) -> None:
     """Kill one process, unless its number has gone to a process outside of the cgroup meanwhile."""
     with suppress(ProcessLookupError, FileNotFoundError):
@@ -110,12 +128,11 @@ def _kill_member(pid: int, name: str) -> None:
             os.close(descriptor)
 
 
-def _until_empty(read: Callable[[], set[int]], kill: Callable[[int], None]) -> set[int]:
+def _until_empty(read: Callable[[], set[int]], kill: Callable[[set[int]], None]) -> set[int]:
     deadline = time.monotonic() + KILL_TIMEOUT_S
     while pids := read():
         if time.monotonic() > deadline:
             return pids
-        for pid in pids:
-            kill(pid)
+        kill(pids)
         time.sleep(0.02)
     return set()

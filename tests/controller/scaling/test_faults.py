@@ -230,6 +230,8 @@ def test_a_node_that_falls_silent_costs_no_task(service: Scaled, broker: Broker)
     service.serve(build_queue("bulk", minReplicas=0, maxReplicas=2, concurrency=1))
     broker.send(1, "bulk")
     wait_for(broker.started, lambda count: count == 1, PATIENCE_S)
+    # A pod that its kubelet has not told of is none that could become unready.
+    wait_for(lambda: service.queue_status().get("ready"), lambda ready: ready == 1, PATIENCE_S)
     provider.stop_program("kubelet")
     try:
         wait_for(
